@@ -1,0 +1,1 @@
+"""The main job on the local cloud, watched live in the terminal."""

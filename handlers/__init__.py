@@ -1,0 +1,1 @@
+"""One function a file: decode the trigger, call one thing in shared, translate its result."""

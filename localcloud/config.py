@@ -1,0 +1,165 @@
+"""What the processes of one local cloud agree on: written by the stack, read by the servers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+SUBSCRIPTION_ID = "11111111-2222-3333-4444-555555555555"
+RESOURCE_GROUP = "localcloud"
+WORKSPACE = "local-workspace"
+LOCATION = "eastus"
+TENANT_ID = "99999999-8888-7777-6666-555555555555"
+STORAGE_ACCOUNT = "devstoreaccount1"
+REGISTRY = "azureml"
+
+WORKSPACE_ID = (
+    f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{RESOURCE_GROUP}"
+    f"/providers/Microsoft.MachineLearningServices/workspaces/{WORKSPACE}"
+)
+STORAGE_ACCOUNT_ID = (
+    f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{RESOURCE_GROUP}"
+    f"/providers/Microsoft.Storage/storageAccounts/{STORAGE_ACCOUNT}"
+)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """TCP ports on 127.0.0.1. `azure` and the three storage ports speak HTTPS, `identity` and `functions` HTTP."""
+
+    azure: int
+    identity: int
+    blob: int
+    queue: int
+    table: int
+    functions: int
+
+
+@dataclass(frozen=True)
+class RegistryModel:
+    """A model that the local registry offers.
+
+    `path` is a folder in Hugging Face or MLflow layout; when it does not exist yet, it is built from
+    configuration on first use (localcloud.base_model).
+    """
+
+    name: str
+    version: str
+    path: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
+class EventSubscription:
+    """An Event Grid subscription.
+
+    `topic` is an ARM resource id (of the storage account or the workspace) or the name of a custom topic.
+    `subject_begins_with` is matched as Event Grid does, case-insensitively by default.
+    `schema` is "EventGridSchema" or "CloudEventSchemaV1_0".
+    """
+
+    name: str
+    topic: str
+    endpoint: str
+    event_types: tuple[str, ...] = ()
+    subject_begins_with: str = ""
+    subject_ends_with: str = ""
+    schema: str = "EventGridSchema"
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Seconds that the long-running operations of the emulated cloud take. 0 is "done at the first look"."""
+
+    endpoint_create: float = 2.0
+    endpoint_update: float = 1.0
+    endpoint_delete: float = 2.0
+    deployment_create: float = 5.0
+    deployment_delete: float = 2.0
+    job_queue: float = 1.0
+
+    def scaled(self, factor: float) -> Durations:
+        return Durations(**{name: seconds * factor for name, seconds in asdict(self).items()})
+
+
+@dataclass(frozen=True)
+class CloudConfig:
+    state_dir: str
+    ports: Ports
+    identity_header: str
+    models: tuple[RegistryModel, ...]
+    event_subscriptions: tuple[EventSubscription, ...] = ()
+    custom_topics: tuple[str, ...] = ()
+    durations: Durations = field(default_factory=Durations)
+    event_grid_enabled: bool = True
+    """False loses every event, as an Event Grid outage would."""
+    event_retry_scale: float = 1.0
+    """Factor on Event Grid's retry schedule (10 s, 30 s, 1 min ...)."""
+    fast_training: bool = False
+    """Jobs train for one step only, so that tests of the control plane need not wait for a good model."""
+
+    @property
+    def azure_url(self) -> str:
+        return f"https://127.0.0.1:{self.ports.azure}"
+
+    @property
+    def identity_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.identity}/msi/token"
+
+    @property
+    def blob_url(self) -> str:
+        return f"https://127.0.0.1:{self.ports.blob}/{STORAGE_ACCOUNT}"
+
+    @property
+    def queue_url(self) -> str:
+        return f"https://127.0.0.1:{self.ports.queue}/{STORAGE_ACCOUNT}"
+
+    @property
+    def table_url(self) -> str:
+        return f"https://127.0.0.1:{self.ports.table}/{STORAGE_ACCOUNT}"
+
+    @property
+    def functions_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.functions}"
+
+    @property
+    def ca_file(self) -> Path:
+        return Path(self.state_dir, "certs", "ca.pem")
+
+    @property
+    def server_cert(self) -> Path:
+        return Path(self.state_dir, "certs", "server.pem")
+
+    @property
+    def server_key(self) -> Path:
+        return Path(self.state_dir, "certs", "server.key")
+
+    @property
+    def azurite_log(self) -> Path:
+        """Azurite's access log: the source of storage events."""
+        return Path(self.state_dir, "azurite.log")
+
+    @property
+    def file(self) -> Path:
+        return Path(self.state_dir, "cloud.json")
+
+    def save(self) -> None:
+        self.file.write_text(json.dumps(asdict(self), indent=1))
+
+    @staticmethod
+    def load(file: Path) -> CloudConfig:
+        raw = json.loads(file.read_text())
+        return CloudConfig(
+            **{
+                **raw,
+                "ports": Ports(**raw["ports"]),
+                "models": tuple(RegistryModel(**m) for m in raw["models"]),
+                "event_subscriptions": tuple(
+                    EventSubscription(**{**s, "event_types": tuple(s["event_types"])})
+                    for s in raw["event_subscriptions"]
+                ),
+                "custom_topics": tuple(raw["custom_topics"]),
+                "durations": Durations(**raw["durations"]),
+            }
+        )
