@@ -1,7 +1,8 @@
 """What can go wrong, by what is to be done about it.
 
-    DroptuneError
-    ├── TransientError       try again later
+    DroptuneError            unexpected: worth a few tries
+    ├── TransientError       the cloud said "later": try again, as long as the stage's deadline allows
+    │   └── RaceLostError    somebody else changed the row first: read it again
     ├── PermanentError       never again; the tuning ends with this reason, an operator may replay it
     │   └── InvalidDatasetError
     └── ConfigurationError   an app setting is missing or malformed
@@ -15,11 +16,18 @@ class DroptuneError(Exception):
 
 
 class TransientError(DroptuneError):
-    """The cloud said "later" (409, 429, 5xx, time-out). `retry_after` is in seconds."""
+    """`retry_after` is in seconds."""
 
     def __init__(self, message: str, retry_after: float = 15.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RaceLostError(TransientError):
+    """A compare-and-swap found another ETag than the one that was read."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after=1.0)
 
 
 class PermanentError(DroptuneError):

@@ -1,0 +1,99 @@
+"""Azurite, Microsoft's storage emulator: how it is found, started, and known to be up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from localcloud.config import STORAGE_ACCOUNT
+from localcloud.processes import Process, StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from localcloud.config import CloudConfig
+
+# Public and the same everywhere: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
+ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # noqa: S105
+
+
+def find_azurite(start: Path) -> Path:
+    """The `azurite` program: $AZURITE, else node_modules/.bin of `start` or a folder above it, else on the PATH.
+
+    Raises StackError that says how to install it.
+    """
+    if named := os.environ.get("AZURITE"):
+        if (program := Path(named)).is_file():
+            return program
+        raise StackError(f"AZURITE={named} is not a file.")
+    for folder in (start.resolve(), *start.resolve().parents):
+        program = folder / "node_modules" / ".bin" / "azurite"
+        if program.is_file():
+            return program
+    if found := shutil.which("azurite"):
+        return Path(found)
+    raise StackError(
+        f"Azurite was not found at or above {start}. Install it with `npm ci` in the checkout, "
+        "or set AZURITE to the program."
+    )
+
+
+def azurite_process(
+    config: CloudConfig,
+    program: Path,
+    *,
+    persistent: bool,
+    log_file: Path,
+    environment: Mapping[str, str] | None = None,
+) -> Process:
+    """Azurite over HTTPS with bearer tokens (`--oauth basic`), its access log going to config.azurite_log.
+
+    `persistent` keeps the data in STATE/azurite, else it is gone with the process.
+    """
+    state_dir = Path(config.state_dir)
+    location = state_dir / "azurite"
+    ports = config.ports
+    command = [
+        *(str(program), "--blobHost", "127.0.0.1", "--blobPort", str(ports.blob)),
+        *("--queueHost", "127.0.0.1", "--queuePort", str(ports.queue)),
+        *("--tableHost", "127.0.0.1", "--tablePort", str(ports.table)),
+        *("--cert", str(config.server_cert), "--key", str(config.server_key), "--oauth", "basic"),
+        "--skipApiVersionCheck",  # it knows API versions up to 2025-11-05, the current SDKs send newer ones
+        "--disableProductStyleUrl",
+        "--disableTelemetry",
+    ]
+    command += ["--location", str(location)] if persistent else ["--inMemoryPersistence"]
+    return Process(
+        "azurite",
+        command,
+        state_dir,
+        log_file=log_file,
+        output_file=config.azurite_log,
+        environment=environment,
+        directory=state_dir,
+    )
+
+
+def azurite_is_up(config: CloudConfig) -> bool:
+    """Whether all three services answer, be it with an error: they start one after the other."""
+    trusted = ssl.create_default_context(cafile=str(config.ca_file))
+    try:
+        with httpx.Client(verify=trusted, timeout=2, trust_env=False) as client:
+            for url in (config.blob_url, config.queue_url, config.table_url):
+                client.get(url)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+def connection_string(config: CloudConfig) -> str:
+    """For tools that know no managed identity (Azure Storage Explorer, `az storage`)."""
+    return (
+        f"DefaultEndpointsProtocol=https;AccountName={STORAGE_ACCOUNT};AccountKey={ACCOUNT_KEY};"
+        f"BlobEndpoint={config.blob_url};QueueEndpoint={config.queue_url};TableEndpoint={config.table_url};"
+    )

@@ -1,0 +1,106 @@
+"""HTTP that all services of the emulated cloud share: Azure's error envelope, bearer tokens, case-blind paths."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from localcloud.identity import InvalidTokenError, audience_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+    from starlette.requests import Request
+
+    Handler = Callable[[Request], Awaitable[Response]]
+
+MANAGEMENT = "https://management.azure.com"
+
+
+class CloudError(Exception):
+    """An error answer. `code` and `message` are what a client compares and shows."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        return {"error": {"code": self.code, "message": self.message}}
+
+
+async def error_response(_: Request, error: Exception) -> Response:
+    assert isinstance(error, CloudError)
+    headers = {**error.headers, "x-ms-error-code": error.code}
+    return JSONResponse(error.body(), error.status, headers)
+
+
+class ArmRoute(Route):
+    """ARM paths are compared without case: clients write resourceGroups and resourcegroups."""
+
+    def __init__(self, path: str, endpoint: Handler, methods: Sequence[str]) -> None:
+        super().__init__(path, endpoint, methods=list(methods))
+        self.path_regex = re.compile(self.path_regex.pattern, re.IGNORECASE)
+
+
+def with_token(handler: Handler, audiences: Collection[str]) -> Handler:
+    """Let a request through only with a token for one of `audiences` (written without a trailing slash)."""
+
+    async def checked(request: Request) -> Response:
+        require_token(request, audiences)
+        return await handler(request)
+
+    return checked
+
+
+def require_token(request: Request, audiences: Collection[str]) -> None:
+    """Raises CloudError 401 as Azure Resource Manager does."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise _unauthorized(
+            request,
+            "AuthenticationFailed",
+            "Authentication failed. The 'Authorization' header is missing or is not a bearer token.",
+        )
+    try:
+        audience = audience_of(token)
+    except InvalidTokenError as error:
+        raise _unauthorized(request, "InvalidAuthenticationToken", str(error)) from error
+    if audience.rstrip("/") not in audiences:
+        raise _unauthorized(
+            request,
+            "InvalidAuthenticationTokenAudience",
+            f"The access token has been obtained for wrong audience or resource '{audience}'. "
+            f"It should exactly match with one of the allowed audiences {sorted(audiences)}.",
+        )
+
+
+def _unauthorized(request: Request, code: str, message: str) -> CloudError:
+    challenge = f'Bearer authorization_uri="{request.base_url}login/", error="invalid_token"'
+    return CloudError(401, code, message, {"WWW-Authenticate": challenge})
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body, which must be a JSON object. Raises CloudError 400."""
+    try:
+        body = json.loads(await request.body())
+    except ValueError as error:
+        raise CloudError(
+            400, "InvalidRequestContent", f"The request content was invalid and could not be read: {error}."
+        ) from error
+    if not isinstance(body, dict):
+        raise CloudError(400, "InvalidRequestContent", "The request content must be a JSON object.")
+    return body
+
+
+def null_response(status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Azure ML's empty answers are the four characters `null`, but a 204 has no body."""
+    return Response(b"null" if status != 204 else b"", status, headers, "application/json; charset=utf-8")

@@ -1,0 +1,118 @@
+"""Managed identity as App Service and Functions offer it (IDENTITY_ENDPOINT), and the tokens that it mints.
+
+The protocol: https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from azure.core.credentials import AccessToken
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from localcloud.config import TENANT_ID
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from localcloud.config import CloudConfig
+
+log = logging.getLogger(__name__)
+
+PRINCIPAL_ID = "abababab-1111-2222-3333-444444444444"
+CLIENT_ID = "cdcdcdcd-1111-2222-3333-444444444444"
+LIFETIME = 24 * 3600
+"""Seconds. Managed identity tokens live 24 hours."""
+
+
+class InvalidTokenError(Exception):
+    """The message says what is wrong with it, without quoting it."""
+
+
+def mint_token(audience: str, *, key: str, now: float | None = None) -> str:
+    """A signed JWT with the claims that the Azure SDKs and Azurite's basic OAuth look at."""
+    issued = int(time.time() if now is None else now)
+    claims = {
+        "aud": audience,
+        "iss": f"https://sts.windows.net/{TENANT_ID}/",
+        "iat": issued,
+        "nbf": issued,
+        "exp": issued + LIFETIME,
+        "appid": CLIENT_ID,
+        "idtyp": "app",
+        "oid": PRINCIPAL_ID,
+        "sub": PRINCIPAL_ID,
+        "tid": TENANT_ID,
+        "ver": "1.0",
+    }
+    head = f"{_encoded({'alg': 'HS256', 'typ': 'JWT'})}.{_encoded(claims)}"
+    signature = hmac.new(key.encode(), head.encode(), hashlib.sha256).digest()
+    return f"{head}.{_base64(signature)}"
+
+
+def audience_of(token: str, now: float | None = None) -> str:
+    """The audience of a token that is valid now. Raises InvalidTokenError.
+
+    The signature is not checked, as in Azurite: tests may bring tokens of their own making.
+    """
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        audience, begins, ends = str(claims["aud"]), float(claims.get("nbf", 0)), float(claims["exp"])
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise InvalidTokenError("The access token is invalid.") from error
+    if not begins - 300 <= (time.time() if now is None else now) < ends:
+        raise InvalidTokenError("The access token expiry time is in the past, or it is not valid yet.")
+    return audience
+
+
+class LocalCredential:
+    """The emulator's own azure-core credential, for its calls to storage."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        return AccessToken(
+            mint_token(scopes[0].removesuffix("/.default"), key=self._key), int(time.time()) + LIFETIME
+        )
+
+
+def routes(config: CloudConfig) -> list[Route]:
+    async def token(request: Request) -> JSONResponse:
+        if not hmac.compare_digest(request.headers.get("x-identity-header", ""), config.identity_header):
+            return _refusal(401, "unauthorized_client", "X-IDENTITY-HEADER is missing or wrong.")
+        resource = request.query_params.get("resource")
+        if not resource:
+            return _refusal(400, "invalid_request", "The parameter 'resource' is missing.")
+        log.info("issued a token for %s", resource)
+        now = time.time()
+        return JSONResponse(
+            {
+                "access_token": mint_token(resource, key=config.identity_header, now=now),
+                "expires_on": str(int(now) + LIFETIME),
+                "resource": resource,
+                "token_type": "Bearer",
+                "client_id": request.query_params.get("client_id", CLIENT_ID),
+            }
+        )
+
+    return [Route("/msi/token", token, methods=["GET"])]
+
+
+def _refusal(status: int, code: str, message: str) -> JSONResponse:
+    return JSONResponse({"statusCode": status, "error": code, "message": message}, status)
+
+
+def _encoded(claims: dict[str, Any]) -> str:
+    return _base64(json.dumps(claims, separators=(",", ":")).encode())
+
+
+def _base64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,0 +1,230 @@
+"""Jobs, endpoints and deployments over Azure Resource Manager, without azure-ai-ml.
+
+The functions that only look must not pay one second and 100 MiB for importing azure-ai-ml, and its `begin_*`
+calls leave a polling thread behind; azure-core's ARM pipeline does neither. Operations are begun here and
+looked at later; nothing waits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from shared.azureml.parse import parse_deployment, parse_endpoint, parse_job
+from shared.azureml.resources import DeploymentRequest, Job, OnlineDeployment, OnlineEndpoint
+from shared.azureml.translate import translated
+from shared.errors import TransientError
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.mgmt.core import ARMPipelineClient
+
+API_VERSION = "2024-01-01-preview"
+"""Of jobs, online endpoints and deployments."""
+WORKSPACE_API_VERSION = "2024-10-01-preview"
+
+CONNECT_TIMEOUT = 5
+READ_TIMEOUT = 30
+"""Seconds; azure-core's defaults are 300 each, longer than some functions live."""
+
+
+class ArmClient:
+    """Raises TransientError, PermanentError or DroptuneError; what does not exist is None."""
+
+    def __init__(self, arm_endpoint: str, workspace_id: str, credential: TokenCredential) -> None:
+        self._base = arm_endpoint.rstrip("/")
+        self._workspace_id = workspace_id
+        self._credential = credential
+        self._lock = threading.Lock()
+        self._client: ARMPipelineClient | None = None
+        self._workspace: Mapping[str, Any] | None = None
+        self._history_url = ""
+
+    def get_job(self, name: str) -> Job | None:
+        body = self._get(f"jobs/{quote(name)}")
+        if body is None:
+            return None
+        job = parse_job(body)
+        if job.status == "Failed":
+            return parse_job(body, error=self._job_error(name))
+        return job
+
+    def cancel_job(self, name: str) -> None:
+        self._send("POST", f"jobs/{quote(name)}/cancel", "cancel job")
+
+    def list_endpoints(self) -> list[OnlineEndpoint]:
+        return [parse_endpoint(item) for item in self._list("onlineEndpoints")]
+
+    def get_endpoint(self, name: str) -> OnlineEndpoint | None:
+        body = self._get(f"onlineEndpoints/{quote(name)}")
+        return None if body is None else parse_endpoint(body)
+
+    def create_endpoint(self, name: str, *, description: str, tags: Mapping[str, str]) -> None:
+        """Begin the creation of an endpoint with key authentication and no traffic."""
+        self._send("PUT", f"onlineEndpoints/{quote(name)}", "create endpoint", self._endpoint_body(description, tags, {}))
+
+    def set_traffic(self, endpoint: OnlineEndpoint, traffic: Mapping[str, int]) -> None:
+        """Replace the whole traffic map; everything else of the endpoint is sent back as it was read."""
+        body = self._endpoint_body(endpoint.description, endpoint.tags, traffic, endpoint.auth_mode)
+        self._send("PUT", f"onlineEndpoints/{quote(endpoint.name)}", "set traffic", body)
+
+    def set_endpoint_tags(self, name: str, tags: Mapping[str, str]) -> None:
+        """Replace all tags, and nothing else."""
+        self._send("PATCH", f"onlineEndpoints/{quote(name)}", "tag endpoint", {"tags": dict(tags)})
+
+    def delete_endpoint(self, name: str) -> None:
+        """Begin the deletion of an endpoint with all of its deployments; absent is fine."""
+        self._send("DELETE", f"onlineEndpoints/{quote(name)}", "delete endpoint", missing_ok=True)
+
+    def endpoint_key(self, name: str) -> str:
+        body = self._send("POST", f"onlineEndpoints/{quote(name)}/listKeys", "list keys of endpoint")
+        return str(body["primaryKey"])
+
+    def list_deployments(self, endpoint: str) -> list[OnlineDeployment]:
+        items = self._list(f"onlineEndpoints/{quote(endpoint)}/deployments", missing_ok=True)
+        return [parse_deployment(endpoint, item) for item in items]
+
+    def get_deployment(self, endpoint: str, name: str) -> OnlineDeployment | None:
+        body = self._get(f"onlineEndpoints/{quote(endpoint)}/deployments/{quote(name)}")
+        return None if body is None else parse_deployment(endpoint, body)
+
+    def create_deployment(self, request: DeploymentRequest) -> None:
+        """Begin the creation of a deployment; it gets no traffic."""
+        body = {
+            "location": self._location(),
+            "tags": dict(request.tags),
+            "sku": {"name": "Default", "tier": "Standard", "capacity": request.instance_count},
+            "properties": {
+                "endpointComputeType": "Managed",
+                "model": request.model_id,
+                "instanceType": request.instance_type,
+                "requestSettings": {"requestTimeout": _iso_duration(request.request_timeout)},
+                "livenessProbe": {"initialDelay": _iso_duration(request.liveness_initial_delay)},
+                "environmentVariables": {},
+                "appInsightsEnabled": False,
+                "properties": {},
+            },
+        }
+        path = f"onlineEndpoints/{quote(request.endpoint)}/deployments/{quote(request.name)}"
+        self._send("PUT", path, "create deployment", body)
+
+    def delete_deployment(self, endpoint: str, name: str) -> None:
+        path = f"onlineEndpoints/{quote(endpoint)}/deployments/{quote(name)}"
+        self._send("DELETE", path, "delete deployment", missing_ok=True)
+
+    def deployment_logs(self, endpoint: str, name: str, lines: int) -> str:
+        path = f"onlineEndpoints/{quote(endpoint)}/deployments/{quote(name)}/getLogs"
+        body = self._send("POST", path, "get logs", {"tail": lines})
+        return str(body.get("content") or "")
+
+    def operation_error(self, operation_url: str) -> str:
+        """Why a long-running operation failed: only its own URL says so. Empty if it can not be told."""
+        if not operation_url or urlsplit(operation_url).netloc != urlsplit(self._base).netloc:
+            return ""
+        body = self._request("GET", operation_url, "read operation", missing_ok=True)
+        error = (body or {}).get("error") or {}
+        return ": ".join(str(error[key]) for key in ("code", "message") if error.get(key))
+
+    def _job_error(self, name: str) -> str:
+        """Azure ML's message for a failed run; jobs themselves carry none, run history does."""
+        url = f"{self._history()}/history/v1.0{self._workspace_id}/rundata"
+        body = self._request("POST", url, "read run", {"runId": name, "selectRunMetadata": True}, missing_ok=True)
+        error = (((body or {}).get("runMetadata") or {}).get("error") or {}).get("error") or {}
+        return " ".join(str(error.get("message") or error.get("code") or "").split())[:2000]
+
+    def _history(self) -> str:
+        if not self._history_url:
+            discovery_url = str(self._get_workspace()["properties"]["discoveryUrl"])
+            services = self._request("GET", discovery_url, "discover the workspace's services")
+            self._history_url = str((services or {})["history"]).rstrip("/")
+        return self._history_url
+
+    def _location(self) -> str:
+        return str(self._get_workspace()["location"])
+
+    def _get_workspace(self) -> Mapping[str, Any]:
+        if self._workspace is None:
+            url = f"{self._base}{self._workspace_id}?api-version={WORKSPACE_API_VERSION}"
+            self._workspace = self._request("GET", url, "read workspace")
+        assert self._workspace is not None
+        return self._workspace
+
+    def _endpoint_body(
+        self, description: str, tags: Mapping[str, str], traffic: Mapping[str, int], auth_mode: str = "Key"
+    ) -> dict[str, Any]:
+        return {
+            "location": self._location(),
+            "identity": {"type": "SystemAssigned"},
+            "tags": dict(tags),
+            "properties": {
+                "authMode": auth_mode,
+                "description": description,
+                "properties": {},
+                "traffic": dict(traffic),
+                "mirrorTraffic": {},
+            },
+        }
+
+    def _url(self, path: str) -> str:
+        return f"{self._base}{self._workspace_id}/{path}?api-version={API_VERSION}"
+
+    def _get(self, path: str) -> Mapping[str, Any] | None:
+        return self._request("GET", self._url(path), f"read {path}", missing_ok=True)
+
+    def _list(self, path: str, *, missing_ok: bool = False) -> Iterable[Mapping[str, Any]]:
+        url = self._url(path)
+        while url:
+            page = self._request("GET", url, f"list {path}", missing_ok=missing_ok) or {}
+            yield from page.get("value") or []
+            url = page.get("nextLink") or ""
+
+    def _send(
+        self, method: str, path: str, doing: str, body: Mapping[str, Any] | None = None, *, missing_ok: bool = False
+    ) -> Mapping[str, Any]:
+        name = path.rsplit("/", 1)[-1]
+        return self._request(method, self._url(path), f"{doing} {name}", body, missing_ok=missing_ok) or {}
+
+    def _request(
+        self, method: str, url: str, doing: str, body: Any = None, *, missing_ok: bool = False
+    ) -> Mapping[str, Any] | None:
+        from azure.core.exceptions import HttpResponseError
+        from azure.core.rest import HttpRequest
+
+        request = HttpRequest(method, url, json=body) if body is not None else HttpRequest(method, url)
+        with translated(doing):
+            response = self._pipeline().send_request(request)
+            if response.status_code == 404 and missing_ok:
+                return None
+            if response.status_code >= 400:
+                raise HttpResponseError(response=response)
+        if not response.content or response.content.strip() == b"null":
+            return None
+        try:
+            parsed = response.json()
+        except ValueError as error:
+            raise TransientError(f"{doing}: the answer is no JSON") from error
+        return parsed if isinstance(parsed, dict) else None
+
+    def _pipeline(self) -> ARMPipelineClient:
+        with self._lock:
+            if self._client is None:
+                from azure.core.pipeline.policies import RetryPolicy
+                from azure.mgmt.core import ARMPipelineClient
+                from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
+
+                self._client = ARMPipelineClient(
+                    base_url=self._base,
+                    policies=[
+                        RetryPolicy(retry_total=2, retry_backoff_factor=0.4, retry_backoff_max=4),
+                        ARMChallengeAuthenticationPolicy(self._credential, f"{self._base}/.default"),
+                    ],
+                    connection_timeout=CONNECT_TIMEOUT,
+                    read_timeout=READ_TIMEOUT,
+                )
+            return self._client
+
+
+def _iso_duration(seconds: float) -> str:
+    return f"PT{seconds:g}S"

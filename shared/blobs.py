@@ -1,0 +1,147 @@
+"""The blob containers: what users upload, what was validated and is trained on, and the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared import names
+from shared.azureml.translate import translated
+from shared.errors import PermanentError
+from shared.lifecycle.decide import CopyState
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobClient, BlobServiceClient
+
+CHUNK_BYTES = 8 * 1024 * 1024
+
+
+class BlobChangedError(PermanentError):
+    """The blob is gone, or has another ETag than the one that was asked for."""
+
+    def __init__(self, blob: str) -> None:
+        super().__init__("DatasetChanged", f"{blob} was overwritten or deleted meanwhile")
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """A blob of the container `datasets`; `name` is the blob's name in it."""
+
+    name: str
+    etag: str
+    size: int
+    last_modified: datetime
+
+
+class Blobs:
+    """Raises TransientError, PermanentError or DroptuneError, and BlobChangedError where an ETag was given."""
+
+    def __init__(self, service: BlobServiceClient) -> None:
+        self._service = service
+
+    def uploaded(self, prefix: str = "") -> Iterator[UploadedFile]:
+        """Everything below a prefix of `datasets`."""
+        container = self._service.get_container_client(names.DATASETS)
+        with translated(f"list {names.DATASETS}/{prefix}"):
+            for blob in container.list_blobs(name_starts_with=prefix):
+                yield UploadedFile(blob.name, _bare(blob.etag), blob.size, blob.last_modified)
+
+    def uploaded_file(self, name: str) -> UploadedFile | None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with translated(f"read {names.DATASETS}/{name}"):
+            try:
+                blob = self._blob(names.DATASETS, name).get_blob_properties()
+            except ResourceNotFoundError:
+                return None
+        return UploadedFile(name, _bare(blob.etag), blob.size, blob.last_modified)
+
+    def read_uploaded(self, name: str, etag: str) -> Iterator[bytes]:
+        """The content in chunks, each fetched only if the blob still is the one with this ETag."""
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+
+        with translated(f"read {names.DATASETS}/{name}"):
+            try:
+                stream = self._blob(names.DATASETS, name).download_blob(
+                    etag=_quoted(etag), match_condition=MatchConditions.IfNotModified
+                )
+                yield from stream.chunks()
+            except (ResourceModifiedError, ResourceNotFoundError) as error:
+                raise BlobChangedError(name) from error
+
+    def copy_states(self, tuning_id: str, files: tuple[str, ...]) -> dict[str, CopyState]:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        states: dict[str, CopyState] = {}
+        for file in files:
+            with translated(f"read the copy of {file}"):
+                try:
+                    properties = self._blob(names.TUNINGS, names.snapshot_blob(tuning_id, file)).get_blob_properties()
+                except ResourceNotFoundError:
+                    states[file] = CopyState.ABSENT
+                    continue
+            status = properties.copy.status
+            if status == "pending":
+                states[file] = CopyState.PENDING
+            else:
+                states[file] = CopyState.DONE if status in (None, "success") else CopyState.ABSENT
+        return states
+
+    def begin_copy(self, source: str, etag: str, tuning_id: str, file: str) -> None:
+        """Copy a split server-side to where the job reads it, if it still is the one that was validated."""
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+
+        target = self._blob(names.TUNINGS, names.snapshot_blob(tuning_id, file))
+        with translated(f"copy {source}"):
+            try:
+                target.start_copy_from_url(
+                    self._blob(names.DATASETS, source).url,
+                    source_etag=_quoted(etag),
+                    source_match_condition=MatchConditions.IfNotModified,
+                )
+            except (ResourceModifiedError, ResourceNotFoundError) as error:
+                raise BlobChangedError(source) from error
+
+    def snapshot_url(self, tuning_id: str, file: str) -> str:
+        return self._blob(names.TUNINGS, names.snapshot_blob(tuning_id, file)).url
+
+    def write_snapshot(self, tuning_id: str, file: str, content: bytes) -> None:
+        self._write(names.TUNINGS, names.snapshot_blob(tuning_id, file), content)
+
+    def read_snapshot(self, tuning_id: str, file: str) -> bytes | None:
+        return self._read(names.TUNINGS, names.snapshot_blob(tuning_id, file))
+
+    def write_report(self, tuning_id: str, content: bytes) -> None:
+        self._write(names.REPORTS, names.report_blob(tuning_id), content)
+
+    def read_report(self, tuning_id: str) -> bytes | None:
+        return self._read(names.REPORTS, names.report_blob(tuning_id))
+
+    def _write(self, container: str, name: str, content: bytes) -> None:
+        with translated(f"write {container}/{name}"):
+            self._blob(container, name).upload_blob(content, overwrite=True)
+
+    def _read(self, container: str, name: str) -> bytes | None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with translated(f"read {container}/{name}"):
+            try:
+                return self._blob(container, name).download_blob().readall()
+            except ResourceNotFoundError:
+                return None
+
+    def _blob(self, container: str, name: str) -> BlobClient:
+        return self._service.get_blob_client(container, name)
+
+
+def _bare(etag: str | None) -> str:
+    """Listings give ETags without quotes, properties with them."""
+    return (etag or "").strip('"')
+
+
+def _quoted(etag: str) -> str:
+    return f'"{etag}"'

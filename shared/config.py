@@ -1,0 +1,154 @@
+"""The app settings, in one typed class. docs/configuration.md is held against it by a test."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.errors import ConfigurationError
+
+STORAGE_CONNECTION = "STORAGE"
+"""Prefix of the identity-based connection that triggers and SDK clients share."""
+
+_REQUIRED: Any = dataclasses.MISSING
+
+
+def _setting(doc: str, default: Any = _REQUIRED, *, name: str | None = None, minimum: float | None = None) -> Any:
+    metadata = {"doc": doc, "name": name, "minimum": minimum}
+    if default is _REQUIRED:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One attribute per app setting; the setting's name is the attribute's in capitals unless it says otherwise."""
+
+    azure_subscription_id: str = _setting("Subscription of the Azure Machine Learning workspace.")
+    azure_resource_group: str = _setting("Resource group of the workspace.")
+    azureml_workspace: str = _setting("Name of the workspace.")
+    azure_location: str = _setting("Region of the workspace, for example `eastus`.")
+    storage_blob_uri: str = _setting(
+        "Blob endpoint of the storage account that holds `datasets`, `tunings` and `reports`.",
+        name="STORAGE__blobServiceUri",
+    )
+    storage_queue_uri: str = _setting("Queue endpoint of that account.", name="STORAGE__queueServiceUri")
+    storage_table_uri: str = _setting("Table endpoint of that account.", name="STORAGE__tableServiceUri")
+    azure_client_id: str = _setting("Client id of the user-assigned identity; empty: system-assigned.", "")
+
+    registry: str = _setting("Registry of the base model and of the fine-tune component.", "azureml")
+    component: str = _setting("Fine-tune pipeline component; its newest version is used.", "chat_completion_pipeline")
+    base_model: str = _setting("Base model of datasets that name none.", "Phi-3-mini-4k-instruct")
+    base_model_version: str = _setting("Version of the base model; empty: the newest.", "")
+    experiment_name: str = _setting("Experiment that the jobs appear in.", "droptune")
+    compute: str = _setting("Compute of all steps: a cluster's name, or `serverless`.", "serverless")
+    finetune_instance_type: str = _setting("VM size of the fine-tune steps.", "Standard_NC24ads_A100_v4")
+    gpus_per_node: int = _setting("GPUs of that VM size.", 1, minimum=1)
+    inference_instance_type: str = _setting("VM size of deployments.", "Standard_NC24ads_A100_v4")
+    inference_instance_count: int = _setting("Instances per deployment.", 1, minimum=1)
+    request_timeout_seconds: float = _setting("Scoring time-out of deployments, at most 180.", 90.0, minimum=1)
+    liveness_initial_delay_seconds: float = _setting(
+        "Time that a deployment has for loading its model before the liveness probe.", 600.0, minimum=0
+    )
+
+    settle_seconds: float = _setting("A version is taken once it was quiet for so long.", 30.0, minimum=0)
+    missing_split_minutes: float = _setting(
+        "A version without all required splits is rejected after so long.", 60.0, minimum=0
+    )
+    poll_seconds: float = _setting("First look at a long-running operation after so long; grows.", 15.0, minimum=0)
+    poll_max_seconds: float = _setting("Longest time between two looks.", 60.0, minimum=0)
+    training_look_minutes: float = _setting(
+        "A running job of which no event came is looked at after so long.", 15.0, minimum=0
+    )
+    overdue_seconds: float = _setting(
+        "`reconcile` looks at a tuning whose next look is overdue by so long.", 120.0, minimum=0
+    )
+    preparing_deadline_minutes: float = _setting("Deadline of `preparing`.", 120.0, minimum=0)
+    training_deadline_hours: float = _setting("Deadline of `training`; the job is canceled then.", 72.0, minimum=0)
+    deploying_deadline_minutes: float = _setting("Deadline of `registered` and `deploying`.", 150.0, minimum=0)
+    testing_deadline_minutes: float = _setting("Deadline of `testing` and `promoting`.", 120.0, minimum=0)
+
+    smoke_test_attempts: int = _setting("Tries of the smoke test before roll-back.", 3, minimum=1)
+    smoke_max_latency_seconds: float = _setting(
+        "Slowest answer that passes; `tuning.json` may override.", 60.0, minimum=0.001
+    )
+
+    idle_cleanup_schedule: str = _setting("NCRONTAB schedule of the idle sweep.", "0 */15 * * * *")
+    idle_after_minutes: float = _setting("An endpoint without requests for so long is idle.", 1440.0, minimum=0)
+    idle_grace_minutes: float = _setting("Time from the mark to the deletion.", 120.0, minimum=0)
+    idle_dry_run: bool = _setting("Report only; nothing is marked or deleted.", True)
+    max_deletions_per_sweep: int = _setting("At most so many endpoints are deleted by one sweep.", 5, minimum=0)
+    reconcile_schedule: str = _setting("NCRONTAB schedule of `reconcile`.", "0 */5 * * * *")
+
+    lifecycle_topic_endpoint: str = _setting(
+        "Endpoint of the Event Grid topic for lifecycle events; empty: none are published.", ""
+    )
+    arm_endpoint: str = _setting("Azure Resource Manager.", "https://management.azure.com")
+    azureml_audience: str = _setting("Audience of Azure Machine Learning tokens.", "https://ml.azure.com")
+    registry_discovery_endpoint: str = _setting(
+        "Registry discovery; empty: the public cloud's in the region.", ""
+    )
+    metrics_endpoint: str = _setting("Azure Monitor metrics; empty: the public cloud's in the region.", "")
+
+    @property
+    def workspace_id(self) -> str:
+        """ARM resource id of the workspace: the topic of its events, the namespace of endpoint names."""
+        return (
+            f"/subscriptions/{self.azure_subscription_id}/resourceGroups/{self.azure_resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.azureml_workspace}"
+        )
+
+    @property
+    def is_public_cloud(self) -> bool:
+        return self.arm_endpoint.rstrip("/") == "https://management.azure.com"
+
+    @staticmethod
+    def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+        """Raises ConfigurationError that names every setting which is missing or malformed."""
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for item in dataclasses.fields(Settings):
+            name = setting_name(item)
+            raw = environment.get(name, "").strip()
+            if raw:
+                try:
+                    values[item.name] = _parse(raw, item)
+                except ValueError as error:
+                    problems.append(f"{name}={raw!r} {error}")
+            elif item.default is dataclasses.MISSING:
+                problems.append(f"{name} is missing: {item.metadata['doc']}")
+        if problems:
+            raise ConfigurationError("App settings: " + "; ".join(problems))
+        return Settings(**values)
+
+
+def setting_name(item: dataclasses.Field[Any]) -> str:
+    return item.metadata["name"] or item.name.upper()
+
+
+def _parse(raw: str, item: dataclasses.Field[Any]) -> Any:
+    if item.type == "bool":
+        lowered = raw.lower()
+        if lowered not in ("true", "false"):
+            raise ValueError("must be true or false")
+        return lowered == "true"
+    if item.type not in ("int", "float"):
+        return raw
+    try:
+        number: int | float = int(raw) if item.type == "int" else float(raw)
+    except ValueError:
+        raise ValueError(f"must be {'a whole number' if item.type == 'int' else 'a number'}") from None
+    minimum = item.metadata["minimum"]
+    if not number < float("inf") or (minimum is not None and number < minimum):
+        raise ValueError(f"must be a finite number, at least {minimum}")
+    return number
+
+
+@functools.cache
+def settings() -> Settings:
+    """The process's settings, read at first use: a bad setting fails a call, not the indexing of the app."""
+    return Settings.from_environment()

@@ -1,0 +1,108 @@
+"""`tuning.json`, the optional settings of one version of a dataset."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from shared.datasets.json_object import StrictObject, parse_json_object
+from shared.errors import InvalidDatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Parameter = str | int | float | bool
+
+MAX_SCORING_SECONDS = 180.0
+"""Managed online endpoints end a scoring request after at most 180 s (request_timeout_ms)."""
+MAX_INSTANCES = 50
+"""Managed online endpoints have at most 50 instances per deployment."""
+
+_NAME = r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}"
+_VERSION = r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,29}"
+_INSTANCE_TYPE = r"[A-Za-z][A-Za-z0-9_]{0,63}"
+_MAX_PHRASES = 20
+_MAX_PHRASE_CHARACTERS = 200
+_MAX_EXPECTED_CHARACTERS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeExpectations:
+    """What every answer of the smoke test must be like. Phrases are compared without regard to case."""
+
+    max_latency_seconds: float | None = None
+    must_contain: tuple[str, ...] = ()
+    must_not_contain: tuple[str, ...] = ()
+    min_characters: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TuningFile:
+    """What is None comes from the app's settings. `parameters` are checked against the component later."""
+
+    base_model: str | None = None
+    base_model_version: str | None = None
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    finetune_instance_type: str | None = None
+    inference_instance_type: str | None = None
+    instance_count: int | None = None
+    smoke: SmokeExpectations = field(default_factory=SmokeExpectations)
+
+
+def parse_tuning_file(data: bytes) -> TuningFile:
+    """Raises InvalidDatasetError "InvalidTuningFile", which names everything that is wrong at once."""
+    problems: list[str] = []
+    root = StrictObject(parse_json_object(data, problems), "", problems)
+    smoke = root.nested("smoke")
+    file = TuningFile(
+        base_model=root.text("base_model", pattern=_NAME, form="a model name like Phi-4"),
+        base_model_version=root.text(
+            "base_model_version", pattern=_VERSION, form='a version in quotes like "8"'
+        ),
+        parameters=root.scalars("parameters"),
+        finetune_instance_type=_instance_type(root, "finetune_instance_type"),
+        inference_instance_type=_instance_type(root, "inference_instance_type"),
+        instance_count=root.integer("instance_count", minimum=1, maximum=MAX_INSTANCES),
+        smoke=SmokeExpectations(
+            max_latency_seconds=smoke.number("max_latency_seconds", above=0, maximum=MAX_SCORING_SECONDS),
+            must_contain=_phrases(smoke, "must_contain"),
+            must_not_contain=_phrases(smoke, "must_not_contain"),
+            min_characters=smoke.integer("min_characters", minimum=1, maximum=_MAX_EXPECTED_CHARACTERS),
+        ),
+    )
+    smoke.refuse_unknown()
+    root.refuse_unknown()
+    problems.extend(_contradictions(file.smoke))
+    if problems:
+        raise InvalidDatasetError("InvalidTuningFile", f"tuning.json: {'; '.join(problems)}.")
+    return file
+
+
+def canonical(file: TuningFile) -> bytes:
+    """The same bytes for the same settings, however they were written: for the fingerprint of a tuning."""
+    settings = asdict(file)
+    settings["parameters"] = {name: _plain(value) for name, value in file.parameters.items()}
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _plain(value: Parameter) -> Parameter:
+    """3.0 and 3 ask for the same."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _instance_type(root: StrictObject, key: str) -> str | None:
+    return root.text(key, pattern=_INSTANCE_TYPE, form="an instance type like Standard_NC24ads_A100_v4")
+
+
+def _phrases(smoke: StrictObject, key: str) -> tuple[str, ...]:
+    return smoke.texts(key, max_items=_MAX_PHRASES, max_characters=_MAX_PHRASE_CHARACTERS)
+
+
+def _contradictions(smoke: SmokeExpectations) -> list[str]:
+    return [
+        f"smoke.must_contain[{wanted_at}] contains smoke.must_not_contain[{unwanted_at}]: no answer can pass"
+        for wanted_at, wanted in enumerate(smoke.must_contain)
+        for unwanted_at, unwanted in enumerate(smoke.must_not_contain)
+        if unwanted.casefold() in wanted.casefold()
+    ]

@@ -1,0 +1,129 @@
+"""Everything that can be done about a tuning; `decide` chooses one, `perform` does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.lifecycle.tuning import Reason, State
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Look again later."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Nothing is to be done until something else happens."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class CopySplits:
+    """Begin the server-side copies that are missing."""
+
+    splits: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SubmitJob:
+    pass
+
+
+@dataclass(frozen=True)
+class RegisterModel:
+    pass
+
+
+@dataclass(frozen=True)
+class JoinEndpoint:
+    """Become a tenant of the dataset's endpoint; `new_generation` if the one in the record is gone."""
+
+    new_generation: bool
+
+
+@dataclass(frozen=True)
+class CreateEndpoint:
+    pass
+
+
+@dataclass(frozen=True)
+class CreateDeployment:
+    pass
+
+
+@dataclass(frozen=True)
+class RejoinEndpoint:
+    """Back to `registered`: the endpoint is being deleted under our feet."""
+
+
+@dataclass(frozen=True)
+class StartSmokeTest:
+    pass
+
+
+@dataclass(frozen=True)
+class ClaimPromotion:
+    pass
+
+
+@dataclass(frozen=True)
+class SetTraffic:
+    traffic: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class BecomeLive:
+    pass
+
+
+@dataclass(frozen=True)
+class CleanUp:
+    """End in `outcome`, after everything that the tuning has in the cloud was removed."""
+
+    outcome: State
+    reason: Reason
+    cancel_job: bool = False
+
+
+@dataclass(frozen=True)
+class DeleteDeployment:
+    pass
+
+
+@dataclass(frozen=True)
+class DeleteEndpoint:
+    """With the record marked first, so that nobody joins it meanwhile."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Nothing of the tuning is left in the cloud. `endpoint_gone` frees the next generation."""
+
+    outcome: State
+    endpoint_gone: bool
+
+
+Action = (
+    Wait
+    | Nothing
+    | CopySplits
+    | SubmitJob
+    | RegisterModel
+    | JoinEndpoint
+    | CreateEndpoint
+    | CreateDeployment
+    | RejoinEndpoint
+    | StartSmokeTest
+    | ClaimPromotion
+    | SetTraffic
+    | BecomeLive
+    | CleanUp
+    | DeleteDeployment
+    | DeleteEndpoint
+    | Finish
+)

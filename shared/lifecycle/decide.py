@@ -1,0 +1,255 @@
+"""What is to be done about a tuning: a pure function of what it is and what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.azureml.resources import Job, OnlineDeployment, OnlineEndpoint
+from shared.lifecycle.actions import (
+    Action,
+    BecomeLive,
+    ClaimPromotion,
+    CleanUp,
+    CopySplits,
+    CreateDeployment,
+    CreateEndpoint,
+    DeleteDeployment,
+    DeleteEndpoint,
+    Finish,
+    JoinEndpoint,
+    Nothing,
+    RegisterModel,
+    RejoinEndpoint,
+    SetTraffic,
+    StartSmokeTest,
+    SubmitJob,
+    Wait,
+)
+from shared.lifecycle.records import EndpointRecord, EndpointStatus
+from shared.lifecycle.tuning import Reason, State, Tuning
+
+
+class CopyState(StrEnum):
+    ABSENT = "absent"
+    PENDING = "pending"
+    DONE = "done"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What was seen in the cloud and the ledger; only what the tuning's state needs is filled in."""
+
+    copies: Mapping[str, CopyState] = field(default_factory=dict)
+    job: Job | None = None
+    record: EndpointRecord | None = None
+    endpoint: OnlineEndpoint | None = None
+    ours: bool = True
+    """Whether the endpoint carries our tag."""
+    deployment: OnlineDeployment | None = None
+    other_deployments: tuple[str, ...] = ()
+    failure: str = ""
+    """Azure ML's reason of a failed operation."""
+    live: Tuning | None = None
+    promoting: Tuning | None = None
+
+
+Deadlines = Mapping[State, timedelta]
+
+
+def decide(tuning: Tuning, observed: Observed, now: datetime, deadlines: Deadlines) -> Action:
+    """The one next thing to do."""
+    if tuning.ended:
+        return Nothing(f"it ended as {tuning.state}")
+    action = _RULES[tuning.state](tuning, observed)
+    if not isinstance(action, _ALWAYS_DONE) and overdue(tuning, now, deadlines, patience=_patience(action)):
+        return give_up(tuning, deadlines, getattr(action, "why", type(action).__name__))
+    return action
+
+
+def overdue(tuning: Tuning, now: datetime, deadlines: Deadlines, patience: float = 1) -> bool:
+    limit = deadlines.get(tuning.state)
+    return limit is not None and now - tuning.state_since > limit * patience
+
+
+def give_up(tuning: Tuning, deadlines: Deadlines, why: str) -> CleanUp:
+    message = f"still {tuning.state} after {deadlines[tuning.state]}: {why}"
+    if tuning.last_error:
+        message += f"; last error: {tuning.last_error}"
+    return CleanUp(State.FAILED, Reason("DeadlineExceeded", message), cancel_job=tuning.state is State.TRAINING)
+
+
+def _patience(action: Action) -> float:
+    """What can still succeed (and may have cost GPU hours already) gets twice the time of mere waiting."""
+    return 1 if isinstance(action, Wait) else 2
+
+
+def _preparing(tuning: Tuning, observed: Observed) -> Action:
+    states = {split.name: observed.copies.get(split.name, CopyState.ABSENT) for split in tuning.splits}
+    absent = tuple(name for name, state in states.items() if state is CopyState.ABSENT)
+    if absent:
+        return CopySplits(absent)
+    if CopyState.PENDING in states.values():
+        return Wait("the splits are being copied")
+    return SubmitJob()
+
+
+def _training(tuning: Tuning, observed: Observed) -> Action:
+    job = observed.job
+    if job is None:
+        return Wait(f"Azure ML does not know job {tuning.job}")
+    if job.status == "Completed":
+        return RegisterModel()
+    if job.status == "Failed":
+        reason = Reason("JobFailed", job.error or f"job {tuning.job} failed; Azure ML gives no message")
+        return CleanUp(State.FAILED, reason)
+    if job.status == "Canceled":
+        return CleanUp(State.FAILED, Reason("JobCanceled", f"job {tuning.job} was canceled in Azure ML"))
+    return Wait(f"the job is {job.status}")
+
+
+def _registered(tuning: Tuning, observed: Observed) -> Action:
+    record, endpoint = _record(observed), observed.endpoint
+    if record.status is EndpointStatus.DELETING:
+        if endpoint is not None:
+            return Wait(f"endpoint {endpoint.name} is being deleted; the next generation follows")
+        return JoinEndpoint(new_generation=True)
+    vanished = record.status is EndpointStatus.ACTIVE and endpoint is None and bool(record.live)
+    return JoinEndpoint(new_generation=vanished)
+
+
+def _deploying(tuning: Tuning, observed: Observed) -> Action:
+    record, endpoint, deployment = _record(observed), observed.endpoint, observed.deployment
+    if record.name != tuning.endpoint or tuning.id not in record.tenants:
+        return RejoinEndpoint()
+    if endpoint is None:
+        return RejoinEndpoint() if record.live else CreateEndpoint()
+    if not observed.ours:
+        reason = Reason("EndpointNotOurs", f"an endpoint {endpoint.name} exists that droptune did not create")
+        return CleanUp(State.FAILED, reason)
+    if endpoint.provisioning_state == "Deleting":
+        return RejoinEndpoint()
+    if endpoint.busy:
+        return Wait(f"endpoint {endpoint.name} is {endpoint.provisioning_state}")
+    if endpoint.provisioning_state != "Succeeded":
+        return CleanUp(State.FAILED, Reason("EndpointFailed", _why(observed, f"endpoint {endpoint.name}")))
+    if deployment is None:
+        return CreateDeployment()
+    if deployment.busy:
+        return Wait(f"deployment {deployment.name} is {deployment.provisioning_state}")
+    if deployment.provisioning_state != "Succeeded":
+        return CleanUp(State.FAILED, Reason("DeploymentFailed", _why(observed, f"deployment {deployment.name}")))
+    return StartSmokeTest()
+
+
+def _testing(tuning: Tuning, observed: Observed) -> Action:
+    return _outrun(tuning, observed) or Wait("the smoke test is under way")
+
+
+def _promoting(tuning: Tuning, observed: Observed) -> Action:
+    record, endpoint, deployment = _record(observed), observed.endpoint, observed.deployment
+    if record.live == tuning.id:
+        return BecomeLive()
+    outrun = _outrun(tuning, observed)
+    if outrun:
+        return outrun
+    if endpoint is None or deployment is None:
+        what = f"endpoint {tuning.endpoint}" if endpoint is None else f"deployment {tuning.deployment}"
+        return CleanUp(State.FAILED, Reason("DeploymentVanished", f"{what} was deleted outside of droptune"))
+    if record.promoting != tuning.id:
+        rival = observed.promoting
+        if rival is not None and rival.state is State.PROMOTING:
+            return Wait(f"{rival.id} is being promoted")
+        return ClaimPromotion()
+    if endpoint.busy:
+        return Wait(f"endpoint {endpoint.name} is {endpoint.provisioning_state}")
+    wanted = {tuning.deployment: 100}
+    if _positive(endpoint.traffic) == wanted and endpoint.provisioning_state == "Succeeded":
+        return BecomeLive()
+    return SetTraffic(wanted)
+
+
+def _live(tuning: Tuning, observed: Observed) -> Action:
+    record = _record(observed)
+    if observed.endpoint is None:
+        message = f"endpoint {tuning.endpoint} was deleted outside of droptune"
+        return CleanUp(State.RETIRED, Reason("EndpointVanished", message))
+    if record.live != tuning.id:
+        return CleanUp(State.SUPERSEDED, Reason("Superseded", f"{record.live or 'a newer tuning'} is live"))
+    if record.status is EndpointStatus.DELETING:
+        return CleanUp(State.RETIRED, Reason("Idle", record.retire_reason))
+    return Nothing("it is live")
+
+
+def _cleaning_up(tuning: Tuning, observed: Observed) -> Action:
+    outcome = tuning.outcome or State.FAILED
+    record, endpoint, deployment = _record(observed), observed.endpoint, observed.deployment
+    if not tuning.endpoint or endpoint is None:
+        return Finish(outcome, endpoint_gone=_last(tuning, record))
+    if not observed.ours:
+        return Finish(outcome, endpoint_gone=False)
+    if endpoint.busy:
+        return Wait(f"endpoint {endpoint.name} is {endpoint.provisioning_state}")
+    if record.name == endpoint.name and record.status is EndpointStatus.DELETING:
+        return DeleteEndpoint()
+    if deployment is not None:
+        if deployment.busy:
+            return Wait(f"deployment {deployment.name} is {deployment.provisioning_state}")
+        if _positive(endpoint.traffic).get(deployment.name):
+            return _give_back_traffic(tuning, observed)
+        return DeleteDeployment()
+    if observed.other_deployments or not _last(tuning, record):
+        return Finish(outcome, endpoint_gone=False)
+    return DeleteEndpoint()
+
+
+def _give_back_traffic(tuning: Tuning, observed: Observed) -> Action:
+    """A deployment with traffic is never removed: the one that is live gets it back first, or nobody has it."""
+    live = observed.live
+    if live is None or live.id == tuning.id or live.deployment not in observed.other_deployments:
+        return SetTraffic({})
+    return SetTraffic({live.deployment: 100})
+
+
+def _outrun(tuning: Tuning, observed: Observed) -> CleanUp | None:
+    """A newer tuning of the dataset that is live, or about to be, ends this one: traffic never goes back."""
+    for other in (observed.live, observed.promoting):
+        if other is None or other.id == tuning.id or not other.is_newer_than(tuning):
+            continue
+        if other.state in (State.LIVE, State.PROMOTING):
+            return CleanUp(State.SUPERSEDED, Reason("Superseded", f"{other.id} is newer and {other.state}"))
+    return None
+
+
+def _last(tuning: Tuning, record: EndpointRecord) -> bool:
+    """Whether nobody but this tuning uses the endpoint."""
+    return record.name == tuning.endpoint and set(record.tenants) <= {tuning.id}
+
+
+def _record(observed: Observed) -> EndpointRecord:
+    assert observed.record is not None, "the endpoint record is part of every observation but a job's"
+    return observed.record
+
+
+def _why(observed: Observed, what: str) -> str:
+    return observed.failure or f"{what} failed; Azure ML gives no reason"
+
+
+def _positive(traffic: Mapping[str, int]) -> dict[str, int]:
+    return {name: share for name, share in traffic.items() if share > 0}
+
+
+_ALWAYS_DONE = (BecomeLive, CleanUp, Finish, Nothing)
+
+_RULES = {
+    State.PREPARING: _preparing,
+    State.TRAINING: _training,
+    State.REGISTERED: _registered,
+    State.DEPLOYING: _deploying,
+    State.TESTING: _testing,
+    State.PROMOTING: _promoting,
+    State.LIVE: _live,
+    State.CLEANING_UP: _cleaning_up,
+}

@@ -1,0 +1,150 @@
+"""Advancing a tuning: look, decide, act once, record by compare-and-swap, wake up again."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared import names
+from shared.errors import PermanentError, RaceLostError, TransientError
+from shared.lifecycle.actions import Action, Nothing
+from shared.lifecycle.decide import decide, give_up, overdue
+from shared.lifecycle.observe import Observer
+from shared.lifecycle.perform import Performer, cleaning_up
+from shared.lifecycle.tuning import Reason, State, Tuning
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from shared.azureml.arm import ArmClient
+    from shared.azureml.sdk import SdkClient
+    from shared.blobs import Blobs
+    from shared.clock import Clock
+    from shared.config import Settings
+    from shared.lifecycle.decide import Deadlines
+    from shared.lifecycle.events import LifecycleEvents
+    from shared.lifecycle.ledger import Ledger, Versioned
+    from shared.lifecycle.queues import WakeUps
+
+log = logging.getLogger(__name__)
+
+MAX_UNEXPECTED_ERRORS = 5
+"""Unexpected errors in a row that are tried again; then the tuning fails with the last of them."""
+
+
+def stage_deadlines(settings: Settings) -> Deadlines:
+    deploying = timedelta(minutes=settings.deploying_deadline_minutes)
+    testing = timedelta(minutes=settings.testing_deadline_minutes)
+    return {
+        State.PREPARING: timedelta(minutes=settings.preparing_deadline_minutes),
+        State.TRAINING: timedelta(hours=settings.training_deadline_hours),
+        State.REGISTERED: deploying,
+        State.DEPLOYING: deploying,
+        State.TESTING: testing,
+        State.PROMOTING: testing,
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifecycle:
+    """All of its methods may run twice, late, out of order, at the same time, and die at any line."""
+
+    settings: Settings
+    ledger: Ledger
+    wake_ups: WakeUps
+    arm: ArmClient
+    sdk: SdkClient
+    blobs: Blobs
+    events: LifecycleEvents
+    clock: Clock
+
+    def advance(self, tuning_id: str) -> None:
+        """Do the one next thing about a tuning.
+
+        Raises TransientError only when the ledger or the queue can not be reached: the message comes back then.
+        """
+        row = self.ledger.tuning(tuning_id)
+        if row is None:
+            log.warning("tuning %s is not in the ledger: message ignored", tuning_id)
+            return
+        if row.value.state is State.TESTING:
+            self.wake_ups.smoke_test(tuning_id)
+            return
+        now = self.clock()
+        self.record(row, self._next(row.value, now), now)
+
+    def record(self, row: Versioned[Tuning], after: Tuning, now: datetime) -> None:
+        """Write what became of a tuning, wake it up again, publish what happened to it."""
+        before = row.value
+        if after != before:
+            try:
+                row = self.ledger.put(replace(row, value=after))
+            except RaceLostError:
+                log.info("tuning %s: somebody else was first; looking again", before.id)
+                self.wake_ups.tuning(before.id, delay=1)
+                return
+        self.events.publish_new(row)
+        self.wake(after, now)
+
+    def wake(self, tuning: Tuning, now: datetime) -> None:
+        """Send the message that makes the next look happen; ended and live tunings need none."""
+        if tuning.ended or tuning.state is State.LIVE:
+            return
+        delay = (tuning.wake_at - now).total_seconds()
+        if tuning.state is State.TESTING:
+            self.wake_ups.smoke_test(tuning.id, delay)
+        else:
+            self.wake_ups.tuning(tuning.id, delay)
+
+    def _next(self, tuning: Tuning, now: datetime) -> Tuning:
+        """The tuning after the one next action, or after the error that it met."""
+        deadlines = stage_deadlines(self.settings)
+        action: Action | None = None
+        try:
+            observed, record = self._observer.observe(tuning)
+            action = decide(tuning, observed, now, deadlines)
+            if not isinstance(action, Nothing):
+                log.info("tuning %s is %s: %s", tuning.id, tuning.state, action)
+            return self._performer.perform(action, tuning, observed, record, now)
+        except RaceLostError as error:
+            log.info("tuning %s: %s", tuning.id, error)
+            return tuning.waiting(now, 1)
+        except TransientError as error:
+            if action is None and overdue(tuning, now, deadlines, patience=2):
+                blind = give_up(tuning, deadlines, f"nothing can be seen: {error}")
+                return cleaning_up(tuning, blind.outcome, blind.reason, now)
+            log.info("tuning %s is %s: later: %s", tuning.id, tuning.state, error)
+            delay = max(error.retry_after, self._performer.patience(tuning))
+            return replace(tuning.waiting(now, delay), last_error=str(error)[:500])
+        except PermanentError as error:
+            log.warning("tuning %s is %s: for good: %s", tuning.id, tuning.state, error)
+            return self._failed(tuning, Reason(error.code, error.message), now)
+        except Exception as error:
+            log.exception("tuning %s is %s: unexpected error number %d", tuning.id, tuning.state, tuning.errors + 1)
+            return self.unexpected(tuning, error, now)
+
+    def unexpected(self, tuning: Tuning, error: Exception, now: datetime) -> Tuning:
+        """An error that nobody foresaw is tried again a few times, then it is the reason of the failure."""
+        text = f"{type(error).__name__}: {error}"[:500]
+        if tuning.errors + 1 >= MAX_UNEXPECTED_ERRORS:
+            return self._failed(tuning, Reason("UnexpectedError", text), now)
+        errors = tuning.errors + 1
+        delay = self._performer.patience(replace(tuning, looks=errors))
+        return replace(tuning.waiting(now, delay), errors=errors, last_error=text)
+
+    def _failed(self, tuning: Tuning, reason: Reason, now: datetime) -> Tuning:
+        if tuning.state not in (State.CLEANING_UP, State.LIVE):
+            return cleaning_up(tuning, State.FAILED, reason, now)
+        # What is live stays live, and what costs money is not given up: the look is repeated, the error shown.
+        delay = self.settings.poll_max_seconds
+        return replace(tuning.waiting(now, delay), last_error=f"{reason.code}: {reason.message}"[:500])
+
+    @property
+    def _observer(self) -> Observer:
+        return Observer(self.arm, self.ledger, self.blobs, names.owner(self.settings.workspace_id))
+
+    @property
+    def _performer(self) -> Performer:
+        return Performer(self.settings, self.arm, self.sdk, self.ledger, self.blobs, self.wake_ups)

@@ -1,0 +1,260 @@
+"""From uploaded files to a tuning: collect a version until it is quiet, check it, plan it, record it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared import names
+from shared.blobs import BlobChangedError
+from shared.datasets.paths import parse_blob_name
+from shared.datasets.report import Problem, build_report
+from shared.errors import InvalidDatasetError, PermanentError, RaceLostError, TransientError
+from shared.lifecycle.engine import MAX_UNEXPECTED_ERRORS
+from shared.lifecycle.examine import Examination, Examiner, missing_splits
+from shared.lifecycle.ledger import Versioned
+from shared.lifecycle.queues import VersionMessage
+from shared.lifecycle.records import DatasetVersion, VersionState
+from shared.lifecycle.smoke_stage import SAMPLE_FILE
+from shared.lifecycle.tuning import Reason, State, Tuning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from shared.blobs import UploadedFile
+    from shared.lifecycle.engine import Lifecycle
+
+log = logging.getLogger(__name__)
+
+_CAS_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Intake:
+    lifecycle: Lifecycle
+    examiner: Examiner
+
+    def file_uploaded(self, blob_name: str) -> None:
+        """Something was uploaded to `datasets`; what lies there now decides, not the event."""
+        try:
+            file = parse_blob_name(blob_name)
+        except InvalidDatasetError as error:
+            self._reject_file(blob_name, error)
+            return
+        self.version_changed(file.dataset, file.version)
+
+    def version_changed(self, dataset: str, version: str) -> None:
+        """Compare a version's files with what the ledger knows; what is new is taken once it was quiet."""
+        files = self._files(dataset, version)
+        for _ in range(_CAS_TRIES):
+            now = self.lifecycle.clock()
+            row = self.lifecycle.ledger.version(dataset, version)
+            if row is not None and row.value.files == files:
+                log.info("version %s/%s: nothing changed since revision %d", dataset, version, row.value.revision)
+                return
+            if row is None and not files:
+                log.info("version %s/%s: its files are gone already", dataset, version)
+                return
+            try:
+                self._collect(row, dataset, version, files, now)
+            except RaceLostError:
+                continue
+            return
+        raise TransientError(f"version {dataset}/{version} changes too fast")
+
+    def version_settled(self, message: VersionMessage) -> None:
+        """Take a version that was quiet for long enough and is complete."""
+        row = self.lifecycle.ledger.version(message.dataset, message.version)
+        if row is None or row.value.revision != message.revision or row.value.state is VersionState.TAKEN:
+            log.info("version %s/%s: message of revision %d is out of date", *_fields(message))
+            return
+        now = self.lifecycle.clock()
+        due = self._due(row.value)
+        if now < due:
+            self.wake(row.value, (due - now).total_seconds())
+            return
+        if not row.value.files:
+            log.info("version %s/%s: all of its files were deleted", message.dataset, message.version)
+            self.lifecycle.ledger.put(replace(row, value=replace(row.value, state=VersionState.TAKEN)))
+            return
+        try:
+            self._take(row)
+        except BlobChangedError as error:
+            log.info("version %s/%s: %s; collecting again", message.dataset, message.version, error)
+            self.version_changed(message.dataset, message.version)
+        except RaceLostError:
+            log.info("version %s/%s: somebody else was first", message.dataset, message.version)
+        except TransientError as error:
+            log.info("version %s/%s: later: %s", message.dataset, message.version, error)
+            self._later(row, error, max(error.retry_after, 1))
+        except Exception as error:
+            log.exception("version %s/%s: unexpected error", message.dataset, message.version)
+            if row.value.errors + 1 >= MAX_UNEXPECTED_ERRORS:
+                self._give_up(row, error, now)
+            else:
+                worse = replace(row, value=replace(row.value, errors=row.value.errors + 1))
+                self._later(worse, error, self.lifecycle.settings.poll_max_seconds)
+
+    def wake(self, version: DatasetVersion, delay: float = 0) -> None:
+        self.lifecycle.wake_ups.version(VersionMessage(version.dataset, version.version, version.revision), delay)
+
+    def _collect(
+        self,
+        row: Versioned[DatasetVersion] | None,
+        dataset: str,
+        version: str,
+        files: dict[str, str],
+        now: datetime,
+    ) -> None:
+        wake_at = now + timedelta(seconds=self.lifecycle.settings.settle_seconds)
+        if row is None:
+            fresh = DatasetVersion(
+                dataset=dataset,
+                version=version,
+                state=VersionState.COLLECTING,
+                files=files,
+                first_seen=now,
+                changed_at=now,
+                wake_at=wake_at,
+            )
+            row = Versioned(fresh, "")
+        else:
+            changed = replace(
+                row.value,
+                state=VersionState.COLLECTING,
+                files=files,
+                changed_at=now,
+                wake_at=wake_at,
+                revision=row.value.revision + 1,
+                errors=0,
+                last_error="",
+            )
+            row = replace(row, value=changed)
+        self.lifecycle.ledger.put(row)
+        log.info("version %s/%s: collecting, revision %d: %s", dataset, version, row.value.revision, ", ".join(files))
+        self.wake(row.value, self.lifecycle.settings.settle_seconds)
+
+    def _due(self, version: DatasetVersion) -> datetime:
+        """When a version is looked at in earnest: after the settle time; without a required split much later."""
+        settings = self.lifecycle.settings
+        if version.files and not missing_splits(version):
+            return version.changed_at + timedelta(seconds=settings.settle_seconds)
+        return version.changed_at + timedelta(minutes=settings.missing_split_minutes)
+
+    def _take(self, row: Versioned[DatasetVersion]) -> None:
+        version = row.value
+        if self._files(version.dataset, version.version) != version.files:
+            self.version_changed(version.dataset, version.version)
+            return
+        now = self.lifecycle.clock()
+        examination = self.examiner.examine(version, now)
+        self._taken(row, examination, now)
+
+    def _taken(self, row: Versioned[DatasetVersion], examination: Examination, now: datetime) -> None:
+        """Report, tuning, version, wake-up: in this order a death in between is healed by doing it all again."""
+        lifecycle = self.lifecycle
+        tuning = examination.tuning
+        existing = lifecycle.ledger.tuning(tuning.id)
+        if existing is None:
+            lifecycle.blobs.write_report(tuning.id, examination.report)
+            if tuning.state is not State.REJECTED:
+                lifecycle.blobs.write_snapshot(tuning.id, SAMPLE_FILE, examination.sample)
+            existing = self._insert(tuning)
+        elif existing.value.fingerprint != tuning.fingerprint:
+            raise PermanentError("FingerprintCollision", f"tuning {tuning.id} stands for another content already")
+        else:
+            log.info("version %s/%s has the content of tuning %s", row.value.dataset, row.value.version, tuning.id)
+        done = replace(row.value, state=VersionState.TAKEN, tuning_id=tuning.id, errors=0, last_error="")
+        lifecycle.ledger.put(replace(row, value=done))
+        lifecycle.wake(existing.value, now)
+        lifecycle.events.publish_new(existing)
+
+    def _give_up(self, row: Versioned[DatasetVersion], error: Exception, now: datetime) -> None:
+        """What fails for good becomes a failed tuning that an operator sees and may replay."""
+        version = row.value
+        fingerprint = names.digest(*(f"{name}:{etag}" for name, etag in sorted(version.files.items())), length=64)
+        tuning_id = names.tuning_id(version.dataset, version.version, fingerprint)
+        code = error.code if isinstance(error, PermanentError) else "UnexpectedError"
+        text = error.message if isinstance(error, PermanentError) else f"{type(error).__name__}: {error}"[:500]
+        ids = (tuning_id, version.dataset, version.version, fingerprint)
+        tuning = self._insert(_ended_at_once(State.FAILED, *ids, Reason(code, text), now))
+        self.lifecycle.ledger.put(
+            replace(row, value=replace(version, state=VersionState.TAKEN, tuning_id=tuning_id, last_error=text))
+        )
+        self.lifecycle.events.publish_new(tuning)
+
+    def _insert(self, tuning: Tuning) -> Versioned[Tuning]:
+        try:
+            row = self.lifecycle.ledger.put(Versioned(tuning, ""))
+        except RaceLostError:
+            found = self.lifecycle.ledger.tuning(tuning.id)
+            assert found is not None, "rows are never deleted"
+            return found
+        log.info("tuning %s: %s", tuning.id, tuning.history[-1].message)
+        return row
+
+    def _reject_file(self, blob_name: str, error: InvalidDatasetError) -> None:
+        file = self.lifecycle.blobs.uploaded_file(blob_name)
+        if file is None:
+            log.info("a blob with an unsupported name is gone already: %s", error.code)
+            return
+        now = self.lifecycle.clock()
+        fingerprint = names.digest(blob_name, file.etag, length=64)
+        tuning_id = f"unsupported-{fingerprint[:8]}"
+        if self.lifecycle.ledger.tuning(tuning_id) is not None:
+            return
+        problem = Problem(kind=error.code, subject=blob_name[:300], reason=error.message)
+        report = build_report(
+            tuning_id=tuning_id, dataset="", version="", splits=(), problems=(problem,), created=now
+        )
+        self.lifecycle.blobs.write_report(tuning_id, report)
+        reason = Reason(error.code, error.message)
+        row = self._insert(_ended_at_once(State.REJECTED, tuning_id, "", "", fingerprint, reason, now))
+        self.lifecycle.events.publish_new(row)
+
+    def _later(self, row: Versioned[DatasetVersion], error: Exception, delay: float) -> None:
+        now = self.lifecycle.clock()
+        value = replace(row.value, wake_at=now + timedelta(seconds=delay), last_error=str(error)[:500])
+        try:
+            self.lifecycle.ledger.put(replace(row, value=value))
+        except RaceLostError:
+            return
+        self.wake(value, delay)
+
+    def _files(self, dataset: str, version: str) -> dict[str, str]:
+        return supported_files(self.lifecycle.blobs.uploaded(f"{dataset}/{version}/"))
+
+
+def supported_files(uploaded: Iterable[UploadedFile]) -> dict[str, str]:
+    """File name → ETag of those blobs of one version whose names mean something."""
+    files: dict[str, str] = {}
+    for blob in uploaded:
+        try:
+            files[parse_blob_name(blob.name).name] = blob.etag
+        except InvalidDatasetError:
+            continue
+    return files
+
+
+def _ended_at_once(
+    state: State, tuning_id: str, dataset: str, version: str, fingerprint: str, reason: Reason, now: datetime
+) -> Tuning:
+    """A tuning that ended before anything was begun."""
+    return Tuning(
+        id=tuning_id,
+        dataset=dataset,
+        version=version,
+        fingerprint=fingerprint,
+        state=state,
+        created_at=now,
+        state_since=now,
+        wake_at=now,
+        reason=reason,
+    ).noted(now, f"{reason.code}: {reason.message}")
+
+
+def _fields(message: VersionMessage) -> tuple[str, str, int]:
+    return message.dataset, message.version, message.revision

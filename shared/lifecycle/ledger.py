@@ -1,0 +1,125 @@
+"""The ledger in Azure Table storage: every row is written with the ETag it was read with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from shared import names
+from shared.azureml.translate import translated
+from shared.errors import RaceLostError
+from shared.lifecycle.records import DatasetVersion, EndpointRecord
+from shared.lifecycle.tuning import Tuning
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableClient, TableServiceClient
+
+Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord)
+
+_TUNING_PARTITION = "tuning"
+_ENDPOINT_PARTITION = "endpoint"
+_MAX_CHARACTERS = 32_000
+
+
+@dataclass(frozen=True)
+class Versioned(Generic[Row]):
+    """A row as it was read; `etag` is empty for one that does not exist yet."""
+
+    value: Row
+    etag: str
+
+
+class Ledger:
+    """`put` raises RaceLostError when somebody else wrote the row since it was read."""
+
+    def __init__(self, service: TableServiceClient) -> None:
+        self._service = service
+        self._clients: dict[str, TableClient] = {}
+
+    def tuning(self, tuning_id: str) -> Versioned[Tuning] | None:
+        return self._get(names.TUNINGS_TABLE, _TUNING_PARTITION, tuning_id, Tuning)
+
+    def tunings(self) -> Iterator[Versioned[Tuning]]:
+        return self._all(names.TUNINGS_TABLE, Tuning)
+
+    def version(self, dataset: str, version: str) -> Versioned[DatasetVersion] | None:
+        return self._get(names.VERSIONS_TABLE, dataset, version, DatasetVersion)
+
+    def versions(self) -> Iterator[Versioned[DatasetVersion]]:
+        return self._all(names.VERSIONS_TABLE, DatasetVersion)
+
+    def endpoint(self, dataset: str) -> Versioned[EndpointRecord]:
+        """The endpoint record of a dataset; one that was never written is generation 1 without a name."""
+        row = self._get(names.ENDPOINTS_TABLE, _ENDPOINT_PARTITION, dataset, EndpointRecord)
+        return row or Versioned(EndpointRecord(dataset=dataset), "")
+
+    def endpoints(self) -> Iterator[Versioned[EndpointRecord]]:
+        return self._all(names.ENDPOINTS_TABLE, EndpointRecord)
+
+    def put(self, row: Versioned[Row]) -> Versioned[Row]:
+        """Insert (empty ETag) or replace the row if nobody else did since; returns it with its new ETag."""
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+
+        table, partition, key = _address(row.value)
+        entity = _to_entity(row.value, partition, key)
+        with translated(f"write {table}/{key}"):
+            client = self._client(table)
+            try:
+                if row.etag:
+                    answer = client.update_entity(
+                        entity, mode="replace", etag=row.etag, match_condition=MatchConditions.IfNotModified
+                    )
+                else:
+                    answer = client.create_entity(entity)
+            except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError) as error:
+                raise RaceLostError(f"{table}/{key} was changed by somebody else") from error
+        return Versioned(row.value, str(answer["etag"]))
+
+    def _get(self, table: str, partition: str, key: str, kind: type[Row]) -> Versioned[Row] | None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with translated(f"read {table}/{key}"):
+            try:
+                entity = self._client(table).get_entity(partition, key)
+            except ResourceNotFoundError:
+                return None
+        return _from_entity(entity, kind)
+
+    def _all(self, table: str, kind: type[Row]) -> Iterator[Versioned[Row]]:
+        with translated(f"list {table}"):
+            for entity in self._client(table).list_entities():
+                yield _from_entity(entity, kind)
+
+    def _client(self, table: str) -> TableClient:
+        if table not in self._clients:
+            self._clients[table] = self._service.get_table_client(table)
+        return self._clients[table]
+
+
+def _address(value: Tuning | DatasetVersion | EndpointRecord) -> tuple[str, str, str]:
+    if isinstance(value, Tuning):
+        return names.TUNINGS_TABLE, _TUNING_PARTITION, value.id
+    if isinstance(value, DatasetVersion):
+        return names.VERSIONS_TABLE, value.dataset, value.version
+    return names.ENDPOINTS_TABLE, _ENDPOINT_PARTITION, value.dataset
+
+
+def _to_entity(value: Tuning | DatasetVersion | EndpointRecord, partition: str, key: str) -> dict[str, Any]:
+    """The body as JSON in a few string properties, each below the table's limit, plus the state for people."""
+    body = msgspec.json.encode(value).decode()
+    parts = [body[start : start + _MAX_CHARACTERS] for start in range(0, len(body), _MAX_CHARACTERS)]
+    entity: dict[str, Any] = {"PartitionKey": partition, "RowKey": key, "parts": len(parts)}
+    for number, part in enumerate(parts):
+        entity[f"body{number}"] = part
+    state = getattr(value, "state", None) or getattr(value, "status", "")
+    entity["state"] = str(state)
+    return entity
+
+
+def _from_entity(entity: Any, kind: type[Row]) -> Versioned[Row]:
+    body = "".join(entity[f"body{number}"] for number in range(entity["parts"]))
+    return Versioned(msgspec.json.decode(body, type=kind), str(entity.metadata["etag"]))

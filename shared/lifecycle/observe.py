@@ -1,0 +1,72 @@
+"""Looking at the cloud: reads what the decision about a tuning's state needs, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared import names
+from shared.lifecycle.decide import Observed
+from shared.lifecycle.tuning import State
+
+if TYPE_CHECKING:
+    from shared.azureml.arm import ArmClient
+    from shared.azureml.resources import OnlineDeployment, OnlineEndpoint
+    from shared.blobs import Blobs
+    from shared.lifecycle.ledger import Ledger, Versioned
+    from shared.lifecycle.records import EndpointRecord
+    from shared.lifecycle.tuning import Tuning
+
+
+@dataclass(frozen=True)
+class Observer:
+    arm: ArmClient
+    ledger: Ledger
+    blobs: Blobs
+    owner: str
+    """Value of the tag that marks endpoints as ours."""
+
+    def observe(self, tuning: Tuning) -> tuple[Observed, Versioned[EndpointRecord] | None]:
+        """The observation, and the endpoint record with the ETag that a change of it must carry."""
+        if tuning.state is State.PREPARING:
+            files = tuple(f"{split.name}.jsonl" for split in tuning.splits)
+            copies = self.blobs.copy_states(tuning.id, files)
+            return Observed(copies={file.removesuffix(".jsonl"): state for file, state in copies.items()}), None
+        if tuning.state is State.TRAINING:
+            return Observed(job=self.arm.get_job(tuning.job)), None
+        record = self.ledger.endpoint(tuning.dataset)
+        name = tuning.endpoint or record.value.name
+        endpoint = self.arm.get_endpoint(name) if name and tuning.state is not State.TESTING else None
+        deployment, others = self._deployments(tuning, endpoint)
+        observed = Observed(
+            record=record.value,
+            endpoint=endpoint,
+            ours=endpoint is None or endpoint.tags.get(names.TAG_OWNER) == self.owner,
+            deployment=deployment,
+            other_deployments=others,
+            failure=self._failure(endpoint, deployment),
+            live=self._tuning(record.value.live, tuning),
+            promoting=self._tuning(record.value.promoting, tuning),
+        )
+        return observed, record
+
+    def _deployments(
+        self, tuning: Tuning, endpoint: OnlineEndpoint | None
+    ) -> tuple[OnlineDeployment | None, tuple[str, ...]]:
+        if endpoint is None or tuning.state in (State.REGISTERED, State.LIVE):
+            return None, ()
+        deployments = self.arm.list_deployments(endpoint.name)
+        own = next((item for item in deployments if item.name == tuning.deployment), None)
+        return own, tuple(item.name for item in deployments if item.name != tuning.deployment)
+
+    def _failure(self, endpoint: OnlineEndpoint | None, deployment: OnlineDeployment | None) -> str:
+        for resource in (deployment, endpoint):
+            if resource is not None and resource.provisioning_state == "Failed":
+                return self.arm.operation_error(resource.operation_url)
+        return ""
+
+    def _tuning(self, tuning_id: str, own: Tuning) -> Tuning | None:
+        if not tuning_id or tuning_id == own.id:
+            return None
+        row = self.ledger.tuning(tuning_id)
+        return None if row is None else row.value

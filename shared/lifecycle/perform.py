@@ -1,0 +1,234 @@
+"""Doing what was decided. Each action is idempotent: its names are deterministic, its writes conditional.
+
+Every method acts first and returns the tuning as it is afterwards; the caller records that. Dying in between
+means that the action is done once more, and finds it done.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared import names
+from shared.azureml.resources import DeploymentRequest, JobRequest
+from shared.blobs import BlobChangedError
+from shared.lifecycle import actions
+from shared.lifecycle.ledger import Versioned
+from shared.lifecycle.records import EndpointRecord, EndpointStatus
+from shared.lifecycle.tuning import Reason, State, Tuning
+
+if TYPE_CHECKING:
+    from shared.azureml.arm import ArmClient
+    from shared.azureml.sdk import SdkClient
+    from shared.blobs import Blobs
+    from shared.config import Settings
+    from shared.lifecycle.decide import Observed
+    from shared.lifecycle.ledger import Ledger
+    from shared.lifecycle.queues import WakeUps
+
+log = logging.getLogger(__name__)
+
+FILE_INPUTS = {"train_sft": "train_file_path", "test_sft": "test_file_path"}
+"""Which split goes into which input of the component."""
+
+
+@dataclass(frozen=True)
+class Performer:
+    settings: Settings
+    arm: ArmClient
+    sdk: SdkClient
+    ledger: Ledger
+    blobs: Blobs
+    wake_ups: WakeUps
+
+    def perform(
+        self,
+        action: actions.Action,
+        tuning: Tuning,
+        observed: Observed,
+        record: Versioned[EndpointRecord] | None,
+        now: datetime,
+    ) -> Tuning:
+        match action:
+            case actions.Wait():
+                return tuning.waiting(now, self.patience(tuning))
+            case actions.Nothing():
+                return tuning
+            case actions.CopySplits(splits):
+                return self._copy(tuning, splits, now)
+            case actions.SubmitJob():
+                return self._submit_job(tuning, now)
+            case actions.RegisterModel():
+                return self._register_model(tuning, now)
+            case actions.CleanUp(outcome, reason, cancel_job):
+                if cancel_job:
+                    self.arm.cancel_job(tuning.job)
+                return cleaning_up(tuning, outcome, reason, now)
+            case actions.RejoinEndpoint():
+                return tuning.moved(State.REGISTERED, now, f"endpoint {tuning.endpoint} is no more; taking the next")
+            case actions.StartSmokeTest():
+                return tuning.moved(State.TESTING, now, f"deployment {tuning.deployment} is up", smoke_attempts=0)
+            case actions.CreateEndpoint():
+                return self._create_endpoint(tuning, now)
+            case actions.CreateDeployment():
+                return self._create_deployment(tuning, now)
+            case actions.DeleteDeployment():
+                self.arm.delete_deployment(tuning.endpoint, tuning.deployment)
+                return tuning.waiting(now, self.patience(tuning)).noted(now, f"deleting deployment {tuning.deployment}")
+            case actions.SetTraffic(traffic):
+                assert observed.endpoint is not None
+                self.arm.set_traffic(observed.endpoint, traffic)
+                shares = ", ".join(f"{name} {share} %" for name, share in traffic.items()) or "nobody"
+                return tuning.waiting(now, self.patience(tuning)).noted(now, f"giving traffic to {shares}")
+        assert record is not None, "what follows changes the endpoint record"
+        match action:
+            case actions.JoinEndpoint(new_generation):
+                return self._join(tuning, record, new_generation, now)
+            case actions.ClaimPromotion():
+                self.ledger.put(replace(record, value=replace(record.value, promoting=tuning.id)))
+                return tuning.waiting(now, 0)
+            case actions.BecomeLive():
+                return self._become_live(tuning, record, now)
+            case actions.DeleteEndpoint():
+                return self._delete_endpoint(tuning, record, now)
+            case actions.Finish(outcome, endpoint_gone):
+                return self._finish(tuning, record, outcome, endpoint_gone, now)
+
+    def patience(self, tuning: Tuning) -> float:
+        """Seconds until the next look: long while training (an event comes), else growing from look to look."""
+        if tuning.state is State.TRAINING:
+            return self.settings.training_look_minutes * 60
+        first = self.settings.poll_seconds
+        return min(first * 1.5 ** min(tuning.looks, 20), max(first, self.settings.poll_max_seconds))
+
+    def _copy(self, tuning: Tuning, splits: tuple[str, ...], now: datetime) -> Tuning:
+        etags = {split.name: split.etag for split in tuning.splits}
+        for split in splits:
+            source = names.split_blob(tuning.dataset, tuning.version, split)
+            try:
+                self.blobs.begin_copy(source, etags[split], tuning.id, f"{split}.jsonl")
+            except BlobChangedError as error:
+                message = f"{error.message}; its new content is another tuning"
+                return cleaning_up(tuning, State.SUPERSEDED, Reason(error.code, message), now)
+        return tuning.waiting(now, 0)
+
+    def _submit_job(self, tuning: Tuning, now: datetime) -> Tuning:
+        job = names.job_name(tuning.id, tuning.attempt)
+        self.sdk.submit_job(
+            JobRequest(
+                name=job,
+                display_name=tuning.display_name,
+                experiment_name=self.settings.experiment_name,
+                component_id=tuning.component_id,
+                model_id=tuning.base_model_id,
+                files={
+                    FILE_INPUTS[split.name]: self.blobs.snapshot_url(tuning.id, f"{split.name}.jsonl")
+                    for split in tuning.splits
+                    if split.name in FILE_INPUTS
+                },
+                inputs=tuning.parameters,
+                tags=self._tags(tuning),
+            )
+        )
+        moved = tuning.moved(State.TRAINING, now, f"job {job} submitted", job=job)
+        return moved.waiting(now, self.patience(moved))
+
+    def _register_model(self, tuning: Tuning, now: datetime) -> Tuning:
+        name = names.model_name(tuning.base_model, tuning.dataset)
+        version = names.model_version(tuning.created_at, tuning.fingerprint, tuning.attempt)
+        model_id = self.sdk.register_model(
+            name=name,
+            version=version,
+            job=tuning.job,
+            description=f"{tuning.base_model} fine-tuned on {tuning.dataset} {tuning.version} for chat completion",
+            tags=self._tags(tuning),
+        )
+        return tuning.moved(State.REGISTERED, now, f"model {name} version {version} registered", model_id=model_id)
+
+    def _join(
+        self, tuning: Tuning, record: Versioned[EndpointRecord], new_generation: bool, now: datetime
+    ) -> Tuning:
+        value = record.value.gone() if new_generation else record.value
+        name = value.name or names.endpoint_name(self.settings.workspace_id, tuning.dataset, value.generation)
+        self.ledger.put(replace(record, value=value.joined(tuning.id, name)))
+        deployment = names.deployment_name(tuning.fingerprint, tuning.deploy_attempt)
+        message = f"deploying to endpoint {name} as {deployment}"
+        return tuning.moved(State.DEPLOYING, now, message, endpoint=name, deployment=deployment)
+
+    def _create_endpoint(self, tuning: Tuning, now: datetime) -> Tuning:
+        self.arm.create_endpoint(
+            tuning.endpoint,
+            description=f"Fine-tuned models of dataset {tuning.dataset}, managed by droptune",
+            tags={
+                names.TAG_OWNER: names.owner(self.settings.workspace_id),
+                names.TAG_DATASET: tuning.dataset,
+            },
+        )
+        return tuning.waiting(now, self.patience(tuning)).noted(now, f"creating endpoint {tuning.endpoint}")
+
+    def _create_deployment(self, tuning: Tuning, now: datetime) -> Tuning:
+        self.arm.create_deployment(
+            DeploymentRequest(
+                endpoint=tuning.endpoint,
+                name=tuning.deployment,
+                model_id=tuning.model_id,
+                instance_type=tuning.inference_instance_type,
+                instance_count=tuning.instance_count,
+                request_timeout=self.settings.request_timeout_seconds,
+                liveness_initial_delay=self.settings.liveness_initial_delay_seconds,
+                tags=self._tags(tuning),
+            )
+        )
+        return tuning.waiting(now, self.patience(tuning)).noted(now, f"creating deployment {tuning.deployment}")
+
+    def _become_live(self, tuning: Tuning, record: Versioned[EndpointRecord], now: datetime) -> Tuning:
+        previous = record.value.live
+        if previous != tuning.id:
+            value = replace(record.value, live=tuning.id, live_since=now, promoting="")
+            self.ledger.put(replace(record, value=value))
+            if previous:
+                self.wake_ups.tuning(previous)
+        return tuning.moved(State.LIVE, now, f"live on endpoint {tuning.endpoint} with 100 % of the traffic")
+
+    def _delete_endpoint(self, tuning: Tuning, record: Versioned[EndpointRecord], now: datetime) -> Tuning:
+        if record.value.status is not EndpointStatus.DELETING:
+            self.ledger.put(replace(record, value=replace(record.value, status=EndpointStatus.DELETING)))
+        self.arm.delete_endpoint(tuning.endpoint)
+        return tuning.waiting(now, self.patience(tuning)).noted(now, f"deleting endpoint {tuning.endpoint}")
+
+    def _finish(
+        self,
+        tuning: Tuning,
+        record: Versioned[EndpointRecord],
+        outcome: State,
+        endpoint_gone: bool,
+        now: datetime,
+    ) -> Tuning:
+        if endpoint_gone and record.value.name:
+            self.ledger.put(replace(record, value=record.value.gone()))
+        elif tuning.id in (*record.value.tenants, record.value.live, record.value.promoting):
+            self.ledger.put(replace(record, value=record.value.left(tuning.id)))
+        reason = tuning.reason.message if tuning.reason else ""
+        return tuning.moved(outcome, now, reason or f"ended as {outcome}")
+
+    def _tags(self, tuning: Tuning) -> dict[str, str]:
+        return {
+            names.TAG_OWNER: names.owner(self.settings.workspace_id),
+            names.TAG_TUNING: tuning.id,
+            names.TAG_DATASET: tuning.dataset,
+            "droptune-version": tuning.version,
+        }
+
+
+def cleaning_up(tuning: Tuning, outcome: State, reason: Reason, now: datetime) -> Tuning:
+    """On its way to `outcome`, by way of removing what it has in the cloud."""
+    return tuning.moved(
+        State.CLEANING_UP,
+        now,
+        f"{reason.code}: {reason.message}",
+        outcome=outcome,
+        reason=reason,
+        failed_stage=tuning.state,
+    )

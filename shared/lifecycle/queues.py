@@ -1,0 +1,86 @@
+"""Wake-up messages. They carry an id and nothing else: what is to be done is read from the ledger."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from shared import names
+from shared.azureml.translate import translated
+from shared.errors import PermanentError
+
+if TYPE_CHECKING:
+    from azure.storage.queue import QueueClient, QueueServiceClient
+
+_Value = TypeVar("_Value", str, int)
+
+_SECONDS_PER_WEEK = 7 * 24 * 3600 - 60
+"""Queue messages become visible within 7 days; whatever is later is left to `reconcile`."""
+
+
+@dataclass(frozen=True)
+class TuningMessage:
+    tuning_id: str
+
+
+@dataclass(frozen=True)
+class VersionMessage:
+    dataset: str
+    version: str
+    revision: int
+
+
+class WakeUps:
+    """Delays are in seconds. A lost message is healed by `reconcile`, a doubled one by the ledger."""
+
+    def __init__(self, service: QueueServiceClient) -> None:
+        self._service = service
+        self._clients: dict[str, QueueClient] = {}
+
+    def tuning(self, tuning_id: str, delay: float = 0) -> None:
+        self._send(names.DEPLOYMENT_PROGRESS_QUEUE, {"tuning_id": tuning_id}, delay)
+
+    def smoke_test(self, tuning_id: str, delay: float = 0) -> None:
+        self._send(names.SMOKE_TEST_QUEUE, {"tuning_id": tuning_id}, delay)
+
+    def version(self, message: VersionMessage, delay: float) -> None:
+        body = {"dataset": message.dataset, "version": message.version, "revision": message.revision}
+        self._send(names.DATASET_SETTLED_QUEUE, body, delay)
+
+    def _send(self, queue: str, body: dict[str, object], delay: float) -> None:
+        content = base64.b64encode(json.dumps(body).encode()).decode()
+        with translated(f"send to queue {queue}"):
+            if queue not in self._clients:
+                self._clients[queue] = self._service.get_queue_client(queue)
+            self._clients[queue].send_message(
+                content, visibility_timeout=min(max(0, round(delay)), _SECONDS_PER_WEEK), time_to_live=-1
+            )
+
+
+def parse_tuning_message(body: bytes) -> TuningMessage:
+    """Raises PermanentError for anything that is not one of our messages."""
+    return TuningMessage(_field(_object(body), "tuning_id", str))
+
+
+def parse_version_message(body: bytes) -> VersionMessage:
+    raw = _object(body)
+    return VersionMessage(_field(raw, "dataset", str), _field(raw, "version", str), _field(raw, "revision", int))
+
+
+def _object(body: bytes) -> dict[str, object]:
+    try:
+        raw = json.loads(body)
+    except (ValueError, RecursionError):
+        raw = None
+    if not isinstance(raw, dict):
+        raise PermanentError("MalformedMessage", "the queue message is no JSON object")
+    return raw
+
+
+def _field(raw: dict[str, object], name: str, kind: type[_Value]) -> _Value:
+    value = raw.get(name)
+    if not isinstance(value, kind):
+        raise PermanentError("MalformedMessage", f"the queue message has no {kind.__name__} {name!r}")
+    return value

@@ -1,0 +1,162 @@
+"""Finding what was forgotten: lost events, lost messages, deaths between recording and sending."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.datasets.paths import parse_blob_name
+from shared.errors import DroptuneError, InvalidDatasetError
+from shared.lifecycle.intake import supported_files
+from shared.lifecycle.records import EndpointRecord, EndpointStatus, VersionState
+from shared.lifecycle.tuning import State, Tuning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from shared.blobs import UploadedFile
+    from shared.lifecycle.engine import Lifecycle
+    from shared.lifecycle.intake import Intake
+    from shared.lifecycle.ledger import Versioned
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReconcileReport:
+    """How many were woken up, of each kind, and what went wrong on the way."""
+
+    versions: int
+    tunings: int
+    endpoints: int
+    events: int
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    lifecycle: Lifecycle
+    intake: Intake
+
+    def run(self) -> ReconcileReport:
+        """One pass over everything; an error on one thing does not keep the others from being looked at."""
+        errors: list[str] = []
+        now = self.lifecycle.clock()
+        rows = {row.value.id: row for row in self.lifecycle.ledger.tunings()}
+        records = {row.value.dataset: row for row in self.lifecycle.ledger.endpoints()}
+        versions = self._uploads(errors) + self._collecting(now, errors)
+        tunings = self._tunings(rows, records, now, errors)
+        endpoints = self._endpoints(rows, records, errors)
+        events = self._events(rows, errors)
+        report = ReconcileReport(versions, tunings, endpoints, events, tuple(errors))
+        log.info("reconcile: %s", report)
+        return report
+
+    def _uploads(self, errors: list[str]) -> int:
+        """Versions in blob storage of which the ledger knows nothing, or something older."""
+        known = {(row.value.dataset, row.value.version): row.value for row in self.lifecycle.ledger.versions()}
+        found: dict[tuple[str, str], list[UploadedFile]] = defaultdict(list)
+        count = 0
+        for blob in self.lifecycle.blobs.uploaded():
+            try:
+                file = parse_blob_name(blob.name)
+            except InvalidDatasetError:
+                count += _guarded(lambda name=blob.name: self.intake.file_uploaded(name), errors)
+                continue
+            found[file.dataset, file.version].append(blob)
+        for key in sorted({*found, *known}):
+            version = known.get(key)
+            if version is None or version.files != supported_files(found.get(key, [])):
+                if version is not None and key not in found and version.state is VersionState.TAKEN:
+                    continue
+                log.info("version %s/%s: no event told of its last change", *key)
+                count += _guarded(lambda key=key: self.intake.version_changed(*key), errors)
+        return count
+
+    def _collecting(self, now: datetime, errors: list[str]) -> int:
+        count = 0
+        for row in self.lifecycle.ledger.versions():
+            version = row.value
+            if version.state is VersionState.COLLECTING and self._overdue(version.wake_at, now):
+                log.info("version %s/%s: overdue since %s", version.dataset, version.version, version.wake_at)
+                count += _guarded(lambda version=version: self.intake.wake(version), errors)
+        return count
+
+    def _tunings(
+        self,
+        rows: dict[str, Versioned[Tuning]],
+        records: dict[str, Versioned[EndpointRecord]],
+        now: datetime,
+        errors: list[str],
+    ) -> int:
+        count = 0
+        for row in rows.values():
+            tuning = row.value
+            if tuning.ended:
+                continue
+            if tuning.state is State.LIVE:
+                record = records.get(tuning.dataset)
+                due = record is None or record.value.live != tuning.id or _deleting(record.value)
+            else:
+                due = self._overdue(tuning.wake_at, now)
+            if due:
+                log.info("tuning %s is %s and overdue since %s", tuning.id, tuning.state, tuning.wake_at)
+                count += _guarded(lambda tuning=tuning: self._wake(tuning), errors)
+        return count
+
+    def _wake(self, tuning: Tuning) -> None:
+        if tuning.state is State.TESTING:
+            self.lifecycle.wake_ups.smoke_test(tuning.id)
+        else:
+            self.lifecycle.wake_ups.tuning(tuning.id)
+
+    def _endpoints(
+        self,
+        rows: dict[str, Versioned[Tuning]],
+        records: dict[str, Versioned[EndpointRecord]],
+        errors: list[str],
+    ) -> int:
+        """Records that name tunings which ended: whoever died while leaving left its name behind."""
+        count = 0
+        for row in records.values():
+            gone = [
+                tenant for tenant in row.value.tenants if tenant not in rows or rows[tenant].value.ended
+            ]
+            if gone:
+                count += _guarded(lambda row=row, gone=gone: self._tidy(row, gone), errors)
+        return count
+
+    def _tidy(self, row: Versioned[EndpointRecord], gone: list[str]) -> None:
+        value = row.value
+        for tenant in gone:
+            value = value.left(tenant)
+        if not value.tenants and self.lifecycle.arm.get_endpoint(value.name) is None:
+            value = value.gone()
+        log.info("endpoint of dataset %s: forgetting %s", value.dataset, ", ".join(gone))
+        self.lifecycle.ledger.put(replace(row, value=value))
+
+    def _events(self, rows: dict[str, Versioned[Tuning]], errors: list[str]) -> int:
+        late = [row for row in rows.values() if self.lifecycle.events.unpublished(row.value)]
+        return sum(_guarded(lambda row=row: self.lifecycle.events.publish_new(row), errors) for row in late)
+
+    def _overdue(self, wake_at: datetime, now: datetime) -> bool:
+        return now - wake_at > timedelta(seconds=self.lifecycle.settings.overdue_seconds)
+
+
+def _deleting(record: EndpointRecord) -> bool:
+    return record.status is EndpointStatus.DELETING
+
+
+def _guarded(act: Callable[[], None], errors: list[str]) -> int:
+    """1 if it went well, else 0 and the error noted: the next pass meets the same thing again."""
+    try:
+        act()
+    except DroptuneError as error:
+        log.warning("reconcile: %s", error)
+        errors.append(str(error))
+        return 0
+    return 1

@@ -1,0 +1,111 @@
+"""What the HTTP functions tell: plain dictionaries, ready for JSON. No contents but a tuning's own smoke test."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared import names
+from shared.lifecycle.examine import missing_splits
+from shared.lifecycle.records import DatasetVersion, VersionState
+from shared.lifecycle.smoke_stage import RESULT_FILE
+
+if TYPE_CHECKING:
+    from shared.lifecycle.engine import Lifecycle
+    from shared.lifecycle.tuning import Tuning
+
+
+@dataclass(frozen=True)
+class Status:
+    lifecycle: Lifecycle
+
+    def tunings(self) -> dict[str, Any]:
+        """All tunings, the newest first, and the versions that are being collected."""
+        ledger = self.lifecycle.ledger
+        tunings = sorted((row.value for row in ledger.tunings()), key=lambda item: item.created_at, reverse=True)
+        collecting = [row.value for row in ledger.versions() if row.value.state is VersionState.COLLECTING]
+        return {
+            "tunings": [summary(tuning) for tuning in tunings],
+            "collecting": [_collecting(version) for version in collecting],
+        }
+
+    def tuning(self, tuning_id: str) -> dict[str, Any] | None:
+        """One tuning with its history, report and smoke test; None if there is none of this id."""
+        row = self.lifecycle.ledger.tuning(tuning_id)
+        if row is None:
+            return None
+        tuning = row.value
+        report = self.lifecycle.blobs.read_report(tuning_id)
+        smoke = self.lifecycle.blobs.read_snapshot(tuning_id, RESULT_FILE)
+        return {
+            **summary(tuning),
+            "job": tuning.job,
+            "display_name": tuning.display_name,
+            "base_model": tuning.base_model_id,
+            "component": tuning.component_id,
+            "parameters": dict(tuning.parameters),
+            "dropped_parameters": dict(tuning.dropped_parameters),
+            "model": tuning.model_id,
+            "splits": [asdict(split) for split in tuning.splits],
+            "smoke_test": None if smoke is None else json.loads(smoke),
+            "report": None if report is None else json.loads(report),
+            "history": [
+                {"seq": entry.seq, "at": entry.at.isoformat(), "state": entry.state, "message": entry.message}
+                for entry in tuning.history
+            ],
+        }
+
+    def endpoints(self) -> dict[str, Any]:
+        """The online endpoints that droptune created, with who is live on them."""
+        settings = self.lifecycle.settings
+        owner = names.owner(settings.workspace_id)
+        records = {row.value.name: row.value for row in self.lifecycle.ledger.endpoints() if row.value.name}
+        found = []
+        for endpoint in self.lifecycle.arm.list_endpoints():
+            if endpoint.tags.get(names.TAG_OWNER) != owner:
+                continue
+            record = records.get(endpoint.name)
+            found.append(
+                {
+                    "name": endpoint.name,
+                    "dataset": endpoint.tags.get(names.TAG_DATASET, ""),
+                    "provisioning_state": endpoint.provisioning_state,
+                    "scoring_uri": endpoint.scoring_uri,
+                    "traffic": dict(endpoint.traffic),
+                    "live": record.live if record else "",
+                    "live_since": record.live_since.isoformat() if record and record.live_since else None,
+                    "idle_since": endpoint.tags.get(names.TAG_IDLE_SINCE),
+                    "keep": endpoint.tags.get(names.TAG_KEEP),
+                }
+            )
+        return {"endpoints": found}
+
+
+def summary(tuning: Tuning) -> dict[str, Any]:
+    return {
+        "id": tuning.id,
+        "dataset": tuning.dataset,
+        "version": tuning.version,
+        "state": tuning.state,
+        "state_since": tuning.state_since.isoformat(),
+        "created_at": tuning.created_at.isoformat(),
+        "next_look_at": None if tuning.ended else tuning.wake_at.isoformat(),
+        "endpoint": tuning.endpoint,
+        "deployment": tuning.deployment,
+        "outcome": tuning.outcome,
+        "reason": None if tuning.reason is None else asdict(tuning.reason),
+        "last_error": tuning.last_error,
+    }
+
+
+def _collecting(version: DatasetVersion) -> dict[str, Any]:
+    return {
+        "dataset": version.dataset,
+        "version": version.version,
+        "files": sorted(version.files),
+        "missing": [f"{split}.jsonl" for split in missing_splits(version)],
+        "changed_at": version.changed_at.isoformat(),
+        "next_look_at": version.wake_at.isoformat(),
+        "last_error": version.last_error,
+    }

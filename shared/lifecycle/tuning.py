@@ -1,0 +1,157 @@
+"""A tuning: one attempt to turn one exact content of a dataset version into a live model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    PREPARING = "preparing"
+    """Valid; its splits are being copied to where the job reads them."""
+    TRAINING = "training"
+    REGISTERED = "registered"
+    DEPLOYING = "deploying"
+    TESTING = "testing"
+    PROMOTING = "promoting"
+    """Passed its smoke test; traffic is being moved to it."""
+    LIVE = "live"
+    CLEANING_UP = "cleaning_up"
+    """What it had in the cloud is being removed; `outcome` is where it ends."""
+    REJECTED = "rejected"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+    SUPERSEDED = "superseded"
+    RETIRED = "retired"
+
+
+ENDED = frozenset({State.REJECTED, State.FAILED, State.ROLLED_BACK, State.SUPERSEDED, State.RETIRED})
+UNFINISHED = frozenset(State) - ENDED - {State.LIVE}
+"""On their way: something is to happen to them within a deadline."""
+
+MAX_HISTORY = 60
+MAX_MESSAGE = 300
+"""Entries kept in the row, and characters of each: a string property of a table holds 32,768 characters."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One validated split: `etag` is what was validated, and so what is copied and trained on."""
+
+    name: str
+    etag: str
+    size: int
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """Something that happened to a tuning. `seq` counts from 1 and identifies its lifecycle event."""
+
+    seq: int
+    at: datetime
+    state: State
+    message: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a tuning ended as it did: a stable code for programs, a message for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class SmokeResult:
+    """The figures of a smoke test. Question and answer are in the tuning's folder, not in the ledger."""
+
+    passed: bool
+    latency_seconds: float
+    status: int
+    detail: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """One row of the ledger. Times in UTC."""
+
+    id: str
+    dataset: str
+    version: str
+    fingerprint: str
+    state: State
+    created_at: datetime
+    state_since: datetime
+    wake_at: datetime
+    """When it is looked at next if no event comes earlier."""
+
+    splits: tuple[Split, ...] = ()
+    base_model: str = ""
+    base_model_id: str = ""
+    component_id: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    dropped_parameters: Mapping[str, str] = field(default_factory=dict)
+    """Model-specific defaults that the component does not take, with the reason."""
+    display_name: str = ""
+    finetune_instance_type: str = ""
+    inference_instance_type: str = ""
+    instance_count: int = 1
+    smoke_expectations: Mapping[str, Any] = field(default_factory=dict)
+
+    attempt: int = 1
+    """Counts replays of the training; part of the job's and the model version's name."""
+    deploy_attempt: int = 1
+    """Counts replays of the deployment; part of the deployment's name."""
+    job: str = ""
+    model_id: str = ""
+    endpoint: str = ""
+    deployment: str = ""
+    smoke_attempts: int = 0
+    smoke_requests: tuple[datetime, ...] = ()
+    """When we called the endpoint ourselves: those requests are not use."""
+    smoke: SmokeResult | None = None
+
+    outcome: State | None = None
+    reason: Reason | None = None
+    failed_stage: State | None = None
+    errors: int = 0
+    """Unexpected errors in a row."""
+    last_error: str = ""
+    looks: int = 0
+    """Looks at the running operation of this state, for the growing delay."""
+    history: tuple[HistoryEntry, ...] = ()
+    published: int = 0
+    """`seq` up to which history was published as lifecycle events."""
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def last_seq(self) -> int:
+        return self.history[-1].seq if self.history else 0
+
+    def noted(self, now: datetime, message: str) -> Tuning:
+        """With one more history entry."""
+        entry = HistoryEntry(self.last_seq + 1, now, self.state, message[:MAX_MESSAGE])
+        return replace(self, history=(*self.history, entry)[-MAX_HISTORY:])
+
+    def moved(self, state: State, now: datetime, message: str, **changes: Any) -> Tuning:
+        """In another state, to be looked at once more at once; the error and look counters start anew."""
+        fresh: dict[str, Any] = {"errors": 0, "last_error": "", "looks": 0, "wake_at": now, **changes}
+        return replace(self, state=state, state_since=now, **fresh).noted(now, message)
+
+    def waiting(self, now: datetime, seconds: float) -> Tuning:
+        """Unchanged but for the next look, `seconds` from now."""
+        wake_at = now + timedelta(seconds=seconds)
+        return replace(self, wake_at=wake_at, looks=self.looks + 1, errors=0, last_error="")
+
+    def is_newer_than(self, other: Tuning) -> bool:
+        """Order of arrival decides which of two tunings of a dataset may be live."""
+        return (self.created_at, self.id) > (other.created_at, other.id)

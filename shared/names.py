@@ -1,0 +1,95 @@
+"""Deterministic names: doing a thing twice finds the first one under the same name.
+
+Azure ML's rules: endpoint and deployment names have 3–32 characters and match
+`^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$`, endpoint names are unique per region; asset versions have at most
+30 characters; job names are at most 255 of `[a-zA-Z0-9_-]`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+
+DATASETS = "datasets"
+TUNINGS = "tunings"
+REPORTS = "reports"
+CONTAINERS = (DATASETS, TUNINGS, REPORTS)
+
+DATASET_SETTLED_QUEUE = "dataset-settled"
+DEPLOYMENT_PROGRESS_QUEUE = "deployment-progress"
+SMOKE_TEST_QUEUE = "smoke-test"
+QUEUES = (DATASET_SETTLED_QUEUE, DEPLOYMENT_PROGRESS_QUEUE, SMOKE_TEST_QUEUE)
+
+TUNINGS_TABLE = "tunings"
+VERSIONS_TABLE = "datasetversions"
+ENDPOINTS_TABLE = "endpoints"
+TABLES = (TUNINGS_TABLE, VERSIONS_TABLE, ENDPOINTS_TABLE)
+
+TAG_OWNER = "droptune"
+TAG_TUNING = "droptune-tuning"
+TAG_DATASET = "droptune-dataset"
+TAG_KEEP = "droptune-keep"
+TAG_IDLE_SINCE = "droptune-idle-since"
+
+TRAINED_MODEL_OUTPUT = "trained_model"
+
+
+def digest(*parts: str | bytes, length: int) -> str:
+    """Hex digest over parts that can not run into each other (each is length-prefixed)."""
+    hasher = hashlib.sha256()
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        hasher.update(len(raw).to_bytes(8, "big") + raw)
+    return hasher.hexdigest()[:length]
+
+
+def tuning_id(dataset: str, version: str, fingerprint: str) -> str:
+    return f"{dataset}-{version}-{fingerprint[:8]}"
+
+
+def job_name(tuning: str, attempt: int) -> str:
+    """`attempt` is 1 but for tunings whose training an operator replayed."""
+    safe = re.sub(r"[^a-zA-Z0-9_-]", "-", tuning)
+    return safe if attempt == 1 else f"{safe}-try{attempt}"
+
+
+def model_name(base_model: str, dataset: str) -> str:
+    return re.sub(r"[^a-zA-Z0-9._-]", "-", f"{base_model}-{dataset}")[:255]
+
+
+def model_version(created_at: datetime, fingerprint: str, attempt: int) -> str:
+    """Sorts by age; the fingerprint keeps two of the same second apart."""
+    suffix = "" if attempt == 1 else f"-{attempt}"
+    return f"{created_at:%Y%m%d%H%M%S}-{fingerprint[:8]}{suffix}"
+
+
+def endpoint_name(workspace_id: str, dataset: str, generation: int) -> str:
+    """An endpoint that was deleted comes back as the next generation: Azure ML forgets names slowly."""
+    slug = re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-")
+    if not slug[:1].isalpha():
+        slug = f"d-{slug}"
+    suffix = "" if generation == 1 else f"-g{generation}"
+    hash6 = digest(workspace_id.lower(), dataset, length=6)
+    return f"{slug[: 32 - 7 - len(suffix)].rstrip('-')}-{hash6}{suffix}"
+
+
+def deployment_name(fingerprint: str, attempt: int) -> str:
+    return f"t-{fingerprint[:8]}" + ("" if attempt == 1 else f"-{attempt}")
+
+
+def split_blob(dataset: str, version: str, split: str) -> str:
+    return f"{dataset}/{version}/{split}.jsonl"
+
+
+def snapshot_blob(tuning: str, file: str) -> str:
+    return f"{tuning}/{file}"
+
+
+def report_blob(tuning: str) -> str:
+    return f"{tuning}.json"
+
+
+def owner(workspace_id: str) -> str:
+    """Value of TAG_OWNER on everything that this workspace's droptune created."""
+    return digest(workspace_id.lower(), length=8)

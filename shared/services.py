@@ -1,0 +1,161 @@
+"""What the handlers call, put together once per process from the settings. Everything is made at first use."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared import names
+from shared.azureml.arm import CONNECT_TIMEOUT, READ_TIMEOUT, ArmClient
+from shared.azureml.sdk import SdkClient
+from shared.blobs import CHUNK_BYTES, Blobs
+from shared.clock import utc_now
+from shared.config import Settings, settings
+from shared.lifecycle.engine import Lifecycle
+from shared.lifecycle.events import LifecycleEvents
+from shared.lifecycle.examine import Examiner
+from shared.lifecycle.intake import Intake
+from shared.lifecycle.ledger import Ledger
+from shared.lifecycle.queues import WakeUps
+from shared.lifecycle.reconcile import Reconciler
+from shared.lifecycle.replay import Replayer
+from shared.lifecycle.smoke_stage import SmokeStage
+from shared.lifecycle.status import Status
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.eventgrid import EventGridPublisherClient
+
+    from shared.idle.sweep import Sweep
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+
+    @functools.cached_property
+    def lifecycle(self) -> Lifecycle:
+        return Lifecycle(
+            settings=self.settings,
+            ledger=self._ledger,
+            wake_ups=self._wake_ups,
+            arm=self._arm,
+            sdk=self._sdk,
+            blobs=self._blobs,
+            events=LifecycleEvents(
+                self._ledger,
+                self.settings.workspace_id,
+                self._publisher if self.settings.lifecycle_topic_endpoint else None,
+            ),
+            clock=utc_now,
+        )
+
+    @functools.cached_property
+    def intake(self) -> Intake:
+        return Intake(self.lifecycle, Examiner(self.settings, self._blobs, self._sdk))
+
+    @functools.cached_property
+    def smoke_stage(self) -> SmokeStage:
+        from shared.serving.scoring import ScoringClient
+
+        return SmokeStage(self.lifecycle, ScoringClient())
+
+    @functools.cached_property
+    def reconciler(self) -> Reconciler:
+        return Reconciler(self.lifecycle, self.intake)
+
+    @functools.cached_property
+    def replayer(self) -> Replayer:
+        return Replayer(self.lifecycle, self.intake)
+
+    @functools.cached_property
+    def status(self) -> Status:
+        return Status(self.lifecycle)
+
+    @functools.cached_property
+    def sweep(self) -> Sweep:
+        from shared.idle.metrics import RequestMetrics
+        from shared.idle.sweep import Sweep
+
+        return Sweep(
+            settings=self.settings,
+            ledger=self._ledger,
+            wake_ups=self._wake_ups,
+            arm=self._arm,
+            metrics=RequestMetrics(self.settings, self._credential),
+            clock=utc_now,
+            owner=names.owner(self.settings.workspace_id),
+        )
+
+    @functools.cached_property
+    def _credential(self) -> TokenCredential:
+        from azure.identity import DefaultAzureCredential
+
+        client_id = self.settings.azure_client_id
+        return DefaultAzureCredential(managed_identity_client_id=client_id) if client_id else DefaultAzureCredential()
+
+    @functools.cached_property
+    def _arm(self) -> ArmClient:
+        return ArmClient(self.settings.arm_endpoint, self.settings.workspace_id, self._credential)
+
+    @functools.cached_property
+    def _sdk(self) -> SdkClient:
+        return SdkClient(self.settings, self._credential)
+
+    @functools.cached_property
+    def _ledger(self) -> Ledger:
+        from azure.data.tables import TableServiceClient
+
+        return Ledger(
+            TableServiceClient(
+                self.settings.storage_table_uri,
+                credential=self._credential,
+                connection_timeout=CONNECT_TIMEOUT,
+                read_timeout=READ_TIMEOUT,
+            )
+        )
+
+    @functools.cached_property
+    def _wake_ups(self) -> WakeUps:
+        from azure.storage.queue import QueueServiceClient
+
+        return WakeUps(
+            QueueServiceClient(
+                self.settings.storage_queue_uri,
+                credential=self._credential,
+                connection_timeout=CONNECT_TIMEOUT,
+                read_timeout=READ_TIMEOUT,
+            )
+        )
+
+    @functools.cached_property
+    def _blobs(self) -> Blobs:
+        from azure.storage.blob import BlobServiceClient
+
+        return Blobs(
+            BlobServiceClient(
+                self.settings.storage_blob_uri,
+                credential=self._credential,
+                connection_timeout=CONNECT_TIMEOUT,
+                read_timeout=READ_TIMEOUT,
+                max_single_get_size=CHUNK_BYTES,
+                max_chunk_get_size=CHUNK_BYTES,
+            )
+        )
+
+    @functools.cache  # noqa: B019 - one Services per process
+    def _publisher(self) -> EventGridPublisherClient:
+        from azure.eventgrid import EventGridPublisherClient
+
+        return EventGridPublisherClient(
+            self.settings.lifecycle_topic_endpoint,
+            self._credential,
+            connection_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+        )
+
+
+@functools.cache
+def services() -> Services:
+    return Services(settings())
