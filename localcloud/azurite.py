@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from localcloud.config import CloudConfig
 
 # Public and the same everywhere: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
-ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # noqa: S105
+ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
 def find_azurite(start: Path) -> Path:
-    """The `azurite` program: $AZURITE, else node_modules/.bin of `start` or a folder above it, else on the PATH.
+    """The program: $AZURITE, else node_modules/.bin of `start` or a folder above it, else on the PATH.
 
     Raises StackError that says how to install it.
     """
@@ -53,7 +54,9 @@ def azurite_process(
 ) -> Process:
     """Azurite over HTTPS with bearer tokens (`--oauth basic`), its access log going to config.azurite_log.
 
-    `persistent` keeps the data in STATE/azurite, else it is gone with the process.
+    `persistent` keeps the data in STATE/azurite, else it is gone with the process. Azurite writes its indexes
+    only every 5 s and when it is asked to end (LokiJS autosave): killed with SIGKILL it forgets up to 5 s. So
+    when its parent is killed it gets SIGTERM.
     """
     state_dir = Path(config.state_dir)
     location = state_dir / "azurite"
@@ -76,6 +79,7 @@ def azurite_process(
         output_file=config.azurite_log,
         environment=environment,
         directory=state_dir,
+        death_signal=signal.SIGTERM,
     )
 
 

@@ -26,8 +26,9 @@ _CLOCK_SKEW = dt.timedelta(hours=1)
 def ensure_certificates(state_dir: Path) -> None:
     """Make certs/ca.pem, certs/server.pem (for 127.0.0.1, ::1 and localhost) and certs/server.key.
 
-    Does nothing while they have more than 30 days to live. The authority's own key is thrown away once it has
-    signed: whoever trusts ca.pem trusts this one server certificate and nothing else, and a renewal makes both anew.
+    Does nothing while they have more than 30 days to live. The authority's own key is thrown away once it
+    has signed: whoever trusts ca.pem trusts this one server certificate and nothing else, and a renewal
+    makes both anew.
     """
     folder = state_dir / "certs"
     now = dt.datetime.now(dt.UTC)
@@ -40,7 +41,7 @@ def ensure_certificates(state_dir: Path) -> None:
     server_key = ec.generate_private_key(ec.SECP256R1())
     server = _server(server_key.public_key(), ca, ca_key, now)
 
-    # The authority comes last: an interrupted run leaves a pair that does not verify, and `_still_good` says so.
+    # The authority comes last: an interrupted run leaves what does not verify, and `_still_good` says so.
     _write(folder / "server.key", _pem(server_key), mode=0o600)
     _write(folder / "server.pem", server.public_bytes(serialization.Encoding.PEM))
     _write(folder / "ca.pem", ca.public_bytes(serialization.Encoding.PEM))

@@ -1,4 +1,4 @@
-"""HTTP that all services of the emulated cloud share: Azure's error envelope, bearer tokens, case-blind paths."""
+"""HTTP that all services of the emulated cloud share: error envelope, bearer tokens, case-blind paths."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ MANAGEMENT = "https://management.azure.com"
 class CloudError(Exception):
     """An error answer. `code` and `message` are what a client compares and shows."""
 
-    def __init__(
-        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status = status
         self.code = code

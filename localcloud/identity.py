@@ -79,9 +79,7 @@ class LocalCredential:
         self._key = key
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-        return AccessToken(
-            mint_token(scopes[0].removesuffix("/.default"), key=self._key), int(time.time()) + LIFETIME
-        )
+        return AccessToken(mint_token(scopes[0].removesuffix("/.default"), key=self._key), int(time.time()) + LIFETIME)
 
 
 def routes(config: CloudConfig) -> list[Route]:

@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from localcloud.config import Ports
-from localcloud.processes import exclusive, kill_leftovers
+from localcloud.processes import end_leftovers, exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ class PortInUseError(RuntimeError):
         super().__init__(
             f"Port {port} ({purpose} of the local cloud in {state_dir}) is in use by another program. "
             f"Stop that program (find it with: lsof -i :{port}). The port cannot be changed, because what is "
-            f"stored there has URLs with it; to begin with new ports and without that data, delete {state_dir}."
+            f"stored there has URLs with it; to begin anew, without that data, delete {state_dir}."
         )
         self.port = port
         self.purpose = purpose
@@ -48,11 +48,12 @@ class PortInUseError(RuntimeError):
 def allot_ports(state_dir: Path) -> Ports:
     """The ports of the last start of this state dir, else six free ones, remembered in ports.json.
 
-    First ends what a killed run may have left on them. Raises PortInUseError, and AlreadyRunningError when the
-    state dir is in use: a running cloud's ports are in its cloud.json.
+    First ends what a killed run may have left on them. Raises PortInUseError, and AlreadyRunningError when
+    the state dir is in use: a running cloud's ports are in its cloud.json.
     """
+    state_dir = state_dir.resolve()
     with exclusive(state_dir):
-        kill_leftovers(state_dir)
+        end_leftovers(state_dir)
         file = state_dir / "ports.json"
         if file.exists():
             ports = Ports(**json.loads(file.read_text()))

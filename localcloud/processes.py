@@ -1,10 +1,11 @@
-"""Child processes that always end: with a lease on life from their parent, a pid file, and one owner per state dir."""
+"""Child processes that always end: they die with their parent, leave pid files, and have one owner."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import fcntl
+import functools
 import logging
 import os
 import queue
@@ -35,18 +36,18 @@ class AlreadyRunningError(StackError):
     """Somebody else holds this state dir."""
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when the *thread* that forked it ends (Linux; elsewhere nothing happens).
+def die_with_parent(death_signal: signal.Signals = signal.SIGKILL) -> None:
+    """Ask the kernel to signal this process when the *thread* that forked it ends (Linux; elsewhere a no-op).
 
-    Usable as `preexec_fn`, or called by a program at its start. Mind that the signal is tied to the forking thread
-    (prctl(2)): fork from a thread that lives as long as the program; `Process` does.
+    Usable as `preexec_fn`, or called by a program at its start. Mind that the signal is tied to the forking
+    thread (prctl(2)): fork from one that lives as long as the program, as `Process` does.
     """
     if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
 
 
 class Process:
-    """One child process in a session of its own, so that Ctrl-C reaches only the parent, which ends it in order.
+    """One child process in a session of its own: Ctrl-C reaches only the parent, which ends it in order.
 
     `command` must name `state_dir` (or a path in it): that is how a later start knows a leftover for ours.
     """
@@ -61,8 +62,12 @@ class Process:
         output_file: Path | None = None,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        death_signal: signal.Signals = signal.SIGKILL,
     ) -> None:
-        """Standard error goes to `log_file`, standard output to `output_file` if given, else to the log too."""
+        """Standard error goes to `log_file`, standard output to `output_file` if given, else there too.
+
+        `death_signal` is what the kernel sends when the parent is gone without having ended its children.
+        """
         self.name = name
         self.log_file = log_file
         self._command = list(command)
@@ -70,6 +75,7 @@ class Process:
         self._output_file = output_file
         self._environment = dict(environment if environment is not None else os.environ)
         self._directory = directory
+        self._death_signal = death_signal
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -101,7 +107,7 @@ class Process:
                     env=self._environment,
                     cwd=self._directory,
                     start_new_session=True,
-                    preexec_fn=die_with_parent,
+                    preexec_fn=functools.partial(die_with_parent, self._death_signal),
                 )
             )
         pid_file = _pid_file(self._state_dir, self.name)
@@ -152,27 +158,32 @@ class Process:
         return "\n".join(text.splitlines()[-lines:])
 
 
-def kill_leftovers(state_dir: Path) -> list[int]:
-    """Kill what a killed run left behind, by its pid files. Returns the pids.
+def end_leftovers(state_dir: Path) -> list[int]:
+    """End what a killed run left behind, by its pid files; SIGTERM first. Returns the pids.
 
     A pid is only believed when its command line names the state dir: pids are reused.
     """
-    killed = []
+    ended = []
     for file in sorted((state_dir / "pids").glob("*.pid")):
         pid = _read_pid(file)
         if pid is not None and _is_ours(pid, state_dir):
-            log.warning("killing %s, pid %d, left behind by a run that was killed", file.stem, pid)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            _wait_until_gone(pid, state_dir)
-            killed.append(pid)
+            log.warning("ending %s, pid %d, left behind by a run that was killed", file.stem, pid)
+            for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+                if _is_ours(pid, state_dir):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                    _wait_until_gone(pid, state_dir, patience)
+            ended.append(pid)
         file.unlink(missing_ok=True)
-    return killed
+    return ended
 
 
 @contextlib.contextmanager
 def exclusive(state_dir: Path) -> Iterator[None]:
-    """Hold the state dir. Raises AlreadyRunningError when another holder lives; a dead one holds nothing (flock)."""
+    """Hold the state dir. A dead holder holds nothing (flock).
+
+    Raises AlreadyRunningError, naming the process, when another holder lives.
+    """
     state_dir.mkdir(parents=True, exist_ok=True)
     with (state_dir / "lock").open("a+") as file:
         try:
@@ -202,10 +213,7 @@ def _read_pid(file: Path) -> int | None:
 
 def _is_ours(pid: int, state_dir: Path) -> bool:
     own = str(state_dir)
-    return any(
-        argument == own or argument.startswith(own + os.sep) or f"={own}" in argument
-        for argument in _arguments(pid)
-    )
+    return any(argument == own or argument.startswith(own + os.sep) for argument in _arguments(pid))
 
 
 def _arguments(pid: int) -> list[str]:
@@ -221,14 +229,14 @@ def _arguments(pid: int) -> list[str]:
     return answer.stdout.split()
 
 
-def _wait_until_gone(pid: int, state_dir: Path, seconds: float = 5.0) -> None:
+def _wait_until_gone(pid: int, state_dir: Path, seconds: float) -> None:
     until = time.monotonic() + seconds
     while _is_ours(pid, state_dir) and time.monotonic() < until:
         time.sleep(_POLL)
 
 
 class _Spawner(threading.Thread):
-    """The thread that forks all children: it never ends, so that the kernel's signal means the program's end."""
+    """The thread that forks all children. It never ends, so the kernel's signal means the program's end."""
 
     def __init__(self) -> None:
         super().__init__(name="process-spawner", daemon=True)

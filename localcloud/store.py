@@ -33,7 +33,7 @@ class Store:
         self._lock = threading.RLock()
         self._depth = 0
         self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        # WAL with synchronous=NORMAL can lose the last writes to a power cut, but not to the death of a process.
+        # WAL with synchronous=NORMAL can lose the last writes to a power cut, not to the death of a process.
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("PRAGMA busy_timeout=5000")
@@ -121,7 +121,7 @@ class Collection(Generic[Record]):
     def delete_prefix(self, prefix: str) -> None:
         self._store.delete_prefix(self._name, prefix)
 
-    def list(self, prefix: str = "") -> list[Record]:
+    def all(self, prefix: str = "") -> list[Record]:
         return [self._record(**document) for _, document in self._store.scan(self._name, prefix)]
 
 

@@ -89,9 +89,7 @@ class Settings:
     )
     arm_endpoint: str = _setting("Azure Resource Manager.", "https://management.azure.com")
     azureml_audience: str = _setting("Audience of Azure Machine Learning tokens.", "https://ml.azure.com")
-    registry_discovery_endpoint: str = _setting(
-        "Registry discovery; empty: the public cloud's in the region.", ""
-    )
+    registry_discovery_endpoint: str = _setting("Registry discovery; empty: the public cloud's in the region.", "")
     metrics_endpoint: str = _setting("Azure Monitor metrics; empty: the public cloud's in the region.", "")
 
     @property

@@ -1,11 +1,11 @@
 """What can go wrong, by what is to be done about it.
 
-    DroptuneError            unexpected: worth a few tries
-    ├── TransientError       the cloud said "later": try again, as long as the stage's deadline allows
-    │   └── RaceLostError    somebody else changed the row first: read it again
-    ├── PermanentError       never again; the tuning ends with this reason, an operator may replay it
-    │   └── InvalidDatasetError
-    └── ConfigurationError   an app setting is missing or malformed
+DroptuneError            unexpected: worth a few tries
+├── TransientError       the cloud said "later": try again, as long as the stage's deadline allows
+│   └── RaceLostError    somebody else changed the row first: read it again
+├── PermanentError       never again; the tuning ends with this reason, an operator may replay it
+│   └── InvalidDatasetError
+└── ConfigurationError   an app setting is missing or malformed
 """
 
 from __future__ import annotations

@@ -45,13 +45,18 @@ def digest(*parts: str | bytes, length: int) -> str:
 
 
 def tuning_id(dataset: str, version: str, fingerprint: str) -> str:
-    return f"{dataset}-{version}-{fingerprint[:8]}"
+    """Also a valid job name: what a version's name has beyond that becomes hyphens; the fingerprint covers both."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "-", f"{dataset}-{version}-{fingerprint[:8]}")
 
 
 def job_name(tuning: str, attempt: int) -> str:
     """`attempt` is 1 but for tunings whose training an operator replayed."""
-    safe = re.sub(r"[^a-zA-Z0-9_-]", "-", tuning)
-    return safe if attempt == 1 else f"{safe}-try{attempt}"
+    return tuning if attempt == 1 else f"{tuning}-try{attempt}"
+
+
+def tuning_of_job(job: str) -> str:
+    """The inverse of job_name."""
+    return re.sub(r"-try\d+$", "", job)
 
 
 def model_name(base_model: str, dataset: str) -> str:

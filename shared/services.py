@@ -16,6 +16,7 @@ from shared.lifecycle.engine import Lifecycle
 from shared.lifecycle.events import LifecycleEvents
 from shared.lifecycle.examine import Examiner
 from shared.lifecycle.intake import Intake
+from shared.lifecycle.job_events import JobEvents
 from shared.lifecycle.ledger import Ledger
 from shared.lifecycle.queues import WakeUps
 from shared.lifecycle.reconcile import Reconciler
@@ -60,6 +61,10 @@ class Services:
         from shared.serving.scoring import ScoringClient
 
         return SmokeStage(self.lifecycle, ScoringClient())
+
+    @functools.cached_property
+    def job_events(self) -> JobEvents:
+        return JobEvents(self.lifecycle)
 
     @functools.cached_property
     def reconciler(self) -> Reconciler:

@@ -19,14 +19,15 @@ Api = Literal["PutBlob", "PutBlockList", "CopyBlob", "DeleteBlob"]
 
 _CHUNK = 256 * 1024
 
-# Common log format, all three services in one file. Blobs are told from queues and tables by their answers: only
-# a blob is answered 201 or 202 at a path of two segments or more (a queue's messages: 201 to POST, 204 else).
+# Common log format, all three services in one file. Blobs are told from queues and tables by their answers:
+# only blobs answer 201 or 202 to PUT and DELETE of a path of two segments or more (queues and tables: 204).
 _LINE = re.compile(
     r"\[(?P<time>[^\]]+)\] "
-    r'"(?P<method>PUT|DELETE) /' + re.escape(STORAGE_ACCOUNT) + r"/(?P<container>[^/?\" ]+)/(?P<blob>[^?\" ]+)"
+    r'"(?P<method>PUT|DELETE) /'
+    + re.escape(STORAGE_ACCOUNT)
+    + r"/(?P<container>[^/?\" ]+)/(?P<blob>[^?\" ]+)"
     r"(?:\?(?P<query>[^\" ]*))? HTTP/[\d.]+\" (?P<status>\d{3}) "
 )
-_TIME = "%d/%b/%Y:%H:%M:%S %z"
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class BlobOperation:
 def parse(line: str) -> BlobOperation | None:
     """The operation of a line if it created, replaced or deleted a blob; None for everything else.
 
-    Not to be seen in the log, so never reported: deletes inside a batch request, and the root container, whose
-    blobs look like queues.
+    Not to be seen in the log, so never reported: deletes inside a batch request, and the root container,
+    whose blobs look like queues.
     """
     match = _LINE.search(line)
     if match is None:
@@ -53,7 +54,7 @@ def parse(line: str) -> BlobOperation | None:
     if api is None or "snapshot" in query or "versionid" in query:
         return None
     try:
-        at = dt.datetime.strptime(match["time"], _TIME).timestamp()
+        at = dt.datetime.strptime(match["time"], "%d/%b/%Y:%H:%M:%S %z").timestamp()
     except ValueError:
         return None
     return BlobOperation(api, unquote(match["container"]), unquote(match["blob"]), at)

@@ -61,6 +61,7 @@ class Subscriber:
         self._clock = clock
         self._wake = asyncio.Event()
         self._under_way: set[int] = set()
+        self._last_refusal: int | None = None
 
     def wake(self) -> None:
         """Something new may be due. To be called in the event loop."""
@@ -137,7 +138,12 @@ class Subscriber:
         if outcome.delivered:
             log.info("%s to %s: delivered, attempt %d", event.id, name, attempts)
             self._store.record(
-                delivery.id, "delivered", attempts=attempts, outcome="Delivered", status=outcome.status, now=now
+                delivery.id,
+                "delivered",
+                attempts=attempts,
+                outcome="Delivered",
+                status=outcome.status,
+                now=now,
             )
             return
         verdict = after_failure(outcome, attempts, now - delivery.accepted, self._scale)
@@ -146,9 +152,7 @@ class Subscriber:
                 verdict.reason, attempts, outcome.name, outcome.status, delivery.accepted, now
             )
             await self._dead_letter(delivery, info)
-            log.warning(
-                "%s to %s: given up after attempt %d, %s", event.id, name, attempts, verdict.reason
-            )
+            log.warning("%s to %s: given up after attempt %d, %s", event.id, name, attempts, verdict.reason)
             self._store.record(
                 delivery.id,
                 "dead-lettered",
@@ -217,7 +221,9 @@ class Subscriber:
             body = answer.json()
         except ValueError:
             body = None
-        agreed = answer.status_code == 200 and isinstance(body, dict) and body.get("validationResponse") == code
+        agreed = (
+            answer.status_code == 200 and isinstance(body, dict) and body.get("validationResponse") == code
+        )
         return agreed or self._refused(answer)
 
     async def _cloud_events_handshake(self) -> bool:
@@ -229,7 +235,13 @@ class Subscriber:
         return (answer.status_code == 200 and allowed in ("*", _ORIGIN)) or self._refused(answer)
 
     def _refused(self, answer: httpx.Response) -> bool:
-        log.debug("subscription %s: handshake refused, HTTP %d", self._subscription.name, answer.status_code)
+        if answer.status_code != self._last_refusal:
+            self._last_refusal = answer.status_code
+            log.warning(
+                "subscription %s: endpoint did not validate, HTTP %d; asking again until it does",
+                self._subscription.name,
+                answer.status_code,
+            )
         return False
 
     @property

@@ -26,8 +26,8 @@ class InvalidEventError(ValueError):
 class Event:
     """`topic` is what subscriptions are attached to: an ARM id, or the name of a custom topic.
 
-    `source` is what receivers see as topic or source. `attributes` are CloudEvents attributes beyond the named
-    ones (extensions, datacontenttype, data_base64), passed through unchanged.
+    `source` is what receivers see as topic or source. `attributes` are CloudEvents attributes beyond the
+    named ones (extensions, datacontenttype, data_base64), passed through unchanged.
     """
 
     id: str

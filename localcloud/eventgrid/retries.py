@@ -56,8 +56,8 @@ def outcome_of(status: int) -> Outcome:
 def after_failure(outcome: Outcome, attempts: int, age: float, scale: float) -> Retry | GiveUp:
     """`attempts` counts the failed one; `age` is seconds since the event was accepted.
 
-    `scale` is a factor on the schedule and on the time to live. An event whose next try would come after its time
-    to live ends at once.
+    `scale` is a factor on the schedule and on the time to live. An event whose next try would come after its
+    time to live ends at once.
     """
     if outcome.status in _NEVER_RETRIED:
         return GiveUp(f"UndeliverableDueToHttp{outcome.name}")

@@ -75,7 +75,7 @@ class StorageTopic:
             return False
         operations = [operation for line in lines if (operation := parse(line)) and not _internal(operation)]
         events = await self._events(operations)
-        # Lines without events may be read twice: most of them are the host's polling, not worth a transaction each.
+        # Lines without events may be read twice: most are the host's polling, not worth a transaction each.
         if events or abs(position.offset - self._saved) > _SAVE_POSITION_EVERY:
             self._accept(events, (self._file.name, position))
             self._saved = position.offset
@@ -95,9 +95,10 @@ class StorageTopic:
         return [self._event(operation, blob) for operation, blob in zip(operations, found, strict=True)]
 
     def _event(self, operation: BlobOperation, blob: BlobProperties | None) -> Event:
-        """The log has no ETag, so a blob that was replaced since shows its newest one, as it would to a late reader.
+        """The log has no ETag, so a blob that was replaced since shows its newest one.
 
-        A blob that is gone by now was created nevertheless: its event has length 0 and an ETag that matches nothing.
+        A blob that is gone by now was created nevertheless: its event has length 0 and an ETag that matches
+        nothing.
         """
         created = operation.api != "DeleteBlob"
         data: dict[str, object] = {

@@ -48,7 +48,7 @@ class LogPosition:
 
 @dataclass(frozen=True)
 class Accepted:
-    """An event with what it causes. `recipients` may name a subscription twice: then it is delivered twice."""
+    """An event with what it causes. `recipients` may name a subscription twice: it is delivered twice."""
 
     event: Event
     recipients: tuple[str, ...]
@@ -86,7 +86,7 @@ class EventRecord:
 
 
 class Store:
-    """Thread-safe. What a method wrote is there after the process was killed; a power cut may take the last moment."""
+    """Thread-safe. What a method wrote outlives the process; a power cut may take the last moment."""
 
     def __init__(self, database: Path) -> None:
         self._lock = threading.Lock()
@@ -122,7 +122,8 @@ class Store:
             if read:
                 file, position = read
                 self._db.execute(
-                    "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", (file, position.inode, position.offset)
+                    "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
+                    (file, position.inode, position.offset),
                 )
 
     def position(self, file: str) -> LogPosition | None:

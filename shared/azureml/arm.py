@@ -38,7 +38,7 @@ class ArmClient:
         self._workspace_id = workspace_id
         self._credential = credential
         self._lock = threading.Lock()
-        self._client: ARMPipelineClient | None = None
+        self._client: ARMPipelineClient[Any, Any] | None = None
         self._workspace: Mapping[str, Any] | None = None
         self._history_url = ""
 
@@ -63,7 +63,12 @@ class ArmClient:
 
     def create_endpoint(self, name: str, *, description: str, tags: Mapping[str, str]) -> None:
         """Begin the creation of an endpoint with key authentication and no traffic."""
-        self._send("PUT", f"onlineEndpoints/{quote(name)}", "create endpoint", self._endpoint_body(description, tags, {}))
+        self._send(
+            "PUT",
+            f"onlineEndpoints/{quote(name)}",
+            "create endpoint",
+            self._endpoint_body(description, tags, {}),
+        )
 
     def set_traffic(self, endpoint: OnlineEndpoint, traffic: Mapping[str, int]) -> None:
         """Replace the whole traffic map; everything else of the endpoint is sent back as it was read."""
@@ -181,7 +186,13 @@ class ArmClient:
             url = page.get("nextLink") or ""
 
     def _send(
-        self, method: str, path: str, doing: str, body: Mapping[str, Any] | None = None, *, missing_ok: bool = False
+        self,
+        method: str,
+        path: str,
+        doing: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        missing_ok: bool = False,
     ) -> Mapping[str, Any]:
         name = path.rsplit("/", 1)[-1]
         return self._request(method, self._url(path), f"{doing} {name}", body, missing_ok=missing_ok) or {}
@@ -207,7 +218,7 @@ class ArmClient:
             raise TransientError(f"{doing}: the answer is no JSON") from error
         return parsed if isinstance(parsed, dict) else None
 
-    def _pipeline(self) -> ARMPipelineClient:
+    def _pipeline(self) -> ARMPipelineClient[Any, Any]:
         with self._lock:
             if self._client is None:
                 from azure.core.pipeline.policies import RetryPolicy

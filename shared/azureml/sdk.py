@@ -73,9 +73,7 @@ class SdkClient:
             if "already exists" not in error.message:
                 raise
 
-    def register_model(
-        self, *, name: str, version: str, job: str, description: str, tags: Mapping[str, str]
-    ) -> str:
+    def register_model(self, *, name: str, version: str, job: str, description: str, tags: Mapping[str, str]) -> str:
         """Register the trained model of a job as an MLflow model; doing it twice is doing it once. Returns its id."""
         from azure.ai.ml.constants import AssetTypes
         from azure.ai.ml.entities import Model

@@ -56,7 +56,8 @@ def describe(error: AzureError) -> str:
 
 
 def _retry_after(error: HttpResponseError) -> float:
-    raw = error.response.headers.get("Retry-After") if error.response is not None else None
+    headers = getattr(error.response, "headers", None) or {}
+    raw = headers.get("Retry-After")
     try:
         return max(1.0, min(float(raw), 600.0)) if raw else 15.0
     except ValueError:

@@ -63,9 +63,7 @@ def diagnose(line: bytes, rules: SplitRules) -> Fault | CheckedRow:
     fault = find_turn_fault([message.role for message in checked], rules) or _check_texts(row)
     if fault:
         return fault
-    return CheckedRow(
-        checked, prompt=row.get("prompt", msgspec.UNSET), prompt_id=row.get("prompt_id", msgspec.UNSET)
-    )
+    return CheckedRow(checked, prompt=row.get("prompt", msgspec.UNSET), prompt_id=row.get("prompt_id", msgspec.UNSET))
 
 
 def _missing_messages(row: dict[str, object]) -> Fault:
@@ -86,9 +84,7 @@ def _check_message(message: object, place: str, *, with_tools: bool) -> Fault | 
     if not isinstance(role, str):
         return Fault("unknown_role", f"{place}.role is {_kind(role)}, not one of {', '.join(allowed)}")
     if role not in allowed:
-        return Fault(
-            "unknown_role", f"{place}.role is not one of {', '.join(allowed)}{_ROLE_HINTS.get(role, '')}"
-        )
+        return Fault("unknown_role", f"{place}.role is not one of {', '.join(allowed)}{_ROLE_HINTS.get(role, '')}")
     if with_tools and (role == "tool" or (role == "assistant" and message.get("tool_calls"))):
         return _check_tool_content(message, place, role)
     return _check_content(message, place, role)

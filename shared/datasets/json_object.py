@@ -174,7 +174,7 @@ class StrictObject:
         for key in self._values:
             if key not in self._known:
                 hint = closest(key, self._known)
-                self._problems.append(f"unknown key {self._path}{shown(key)}{hint}")
+                self._problems.append(f"unknown key {shown(self._path + key)}{hint}")
 
     def _take(self, key: str) -> object:
         self._known.append(key)

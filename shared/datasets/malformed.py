@@ -47,16 +47,12 @@ def _syntax_fault(text: str, error: json.JSONDecodeError) -> Fault:
     rest = text[error.pos :].strip()
     if message == "Extra data":
         if rest == ",":
-            return Fault(
-                "trailing_comma", f"a comma after the object {where}; JSON Lines has none between lines"
-            )
+            return Fault("trailing_comma", f"a comma after the object {where}; JSON Lines has none between lines")
         if rest.startswith(("{", "[")):
             return Fault("two_objects", f"a second object begins {where}; write one object per line")
         return Fault("not_json", f"more text after the end of the object {where}")
     if message.startswith("Unterminated string") or not rest:
-        return Fault(
-            "truncated", "the line ends in the middle of the object; write one whole object per line"
-        )
+        return Fault("truncated", "the line ends in the middle of the object; write one whole object per line")
     if _follows_comma(text, error.pos):
         return Fault("trailing_comma", f"a comma without anything after it {where}")
     return Fault("not_json", f"not JSON from column {error.pos + 1} on")

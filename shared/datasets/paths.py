@@ -46,9 +46,7 @@ def parse_blob_name(blob_name: str) -> DatasetFile:
     """
     parts = blob_name.split("/")
     if len(parts) != 3:
-        raise _unsupported_path(
-            f"{_shown(blob_name)} is not in a folder of a dataset and a version; {_LAYOUT}."
-        )
+        raise _unsupported_path(f"{_shown(blob_name)} is not in a folder of a dataset and a version; {_LAYOUT}.")
     dataset, version, name = parts
     if len(dataset) > MAX_NAME_LENGTH or not _DATASET.fullmatch(dataset):
         raise _unsupported_path(

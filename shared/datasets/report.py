@@ -47,14 +47,14 @@ def build_report(
         "created": created.isoformat(),
         "valid": valid,
         "problems": [
-            {"kind": problem.kind, "subject": problem.subject, "reason": problem.reason}
-            for problem in problems
+            {"kind": problem.kind, "subject": problem.subject, "reason": problem.reason} for problem in problems
         ],
         "splits": {split.split: _statistics(split) for split in splits},
         "errors": _listed(chain.from_iterable(_with_file(split, split.errors) for split in splits)),
         "warnings": _listed(chain.from_iterable(_with_file(split, split.warnings) for split in splits)),
     }
-    return json.dumps(report, ensure_ascii=False, indent=1).encode()
+    # Blob names may hold what UTF-8 can not spell.
+    return json.dumps(report, ensure_ascii=False, indent=1).encode(errors="replace")
 
 
 def _statistics(split: SplitReport) -> dict[str, object]:

@@ -63,9 +63,7 @@ class Tally:
         limit = self._limits.long_row_characters
         if max(lengths) > limit:
             long = [index for index, length in enumerate(lengths) if length > limit]
-            self._warn(
-                "long_row", f"more than {limit} characters; training cuts it at max_seq_length", long, block
-            )
+            self._warn("long_row", f"more than {limit} characters; training cuts it at max_seq_length", long, block)
 
     def sample(self) -> tuple[bytes, ...]:
         return self._reservoir.drawn()
@@ -85,9 +83,7 @@ class Tally:
 
     def _check_repetitions(self, rows: Sequence[AnyRow], hashes: Sequence[int], block: Block) -> None:
         repeated = self._conversations.add(hashes)
-        self._warn(
-            "duplicate_conversation", "the same conversation stands on an earlier line", repeated, block
-        )
+        self._warn("duplicate_conversation", "the same conversation stands on an earlier line", repeated, block)
         with_id = [index for index, row in enumerate(rows) if row.prompt_id is not UNSET]
         repeated = self._prompt_ids.add([hash(rows[index].prompt_id) for index in with_id])
         lines = [with_id[place] for place in repeated]

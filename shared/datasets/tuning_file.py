@@ -57,9 +57,7 @@ def parse_tuning_file(data: bytes) -> TuningFile:
     smoke = root.nested("smoke")
     file = TuningFile(
         base_model=root.text("base_model", pattern=_NAME, form="a model name like Phi-4"),
-        base_model_version=root.text(
-            "base_model_version", pattern=_VERSION, form='a version in quotes like "8"'
-        ),
+        base_model_version=root.text("base_model_version", pattern=_VERSION, form='a version in quotes like "8"'),
         parameters=root.scalars("parameters"),
         finetune_instance_type=_instance_type(root, "finetune_instance_type"),
         inference_instance_type=_instance_type(root, "inference_instance_type"),

@@ -42,9 +42,7 @@ def find_turn_fault(roles: Sequence[str], rules: SplitRules) -> Fault | None:
     allowed = ("assistant",) if rules.ends_with_assistant else ("assistant", "user")
     if before not in allowed:
         last = len(roles) - 1
-        return Fault(
-            "wrong_last_role", f"messages[{last}].role is {before}, the last must be {' or '.join(allowed)}"
-        )
+        return Fault("wrong_last_role", f"messages[{last}].role is {before}, the last must be {' or '.join(allowed)}")
     return None
 
 

@@ -8,9 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def pipeline_display_name(
-    model_name: str, dataset: str, parameters: Mapping[str, str], gpus_per_node: int
-) -> str:
+def pipeline_display_name(model_name: str, dataset: str, parameters: Mapping[str, str], gpus_per_node: int) -> str:
     """For example `Phi-4-my-chats-bs8-cosine-ds3-lora-save_limit1-seqlen-1`.
 
     `parameters` are those of FinetuneParameters; what they lack has the component's default. The batch size

@@ -90,7 +90,7 @@ def require_chat_completion(model: str, tags: Mapping[str, str], properties: Map
             if tasks and TASK not in tasks:
                 raise PermanentError(
                     "ModelNotFineTunable",
-                    f"{model} can be fine-tuned for {', '.join(tasks)}, but not for {TASK}; choose another model.",
+                    f"{model} can be fine-tuned for {', '.join(tasks)}, not for {TASK}; choose another model.",
                 )
 
 

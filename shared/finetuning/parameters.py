@@ -37,7 +37,7 @@ Source = Literal["droptune", "model"]
 
 _SET_ELSEWHERE = {
     "instance_type_finetune": "set finetune_instance_type beside parameters instead",
-    "number_of_gpu_to_use_finetuning": "set finetune_instance_type beside parameters instead, it follows from that",
+    "number_of_gpu_to_use_finetuning": "it follows from finetune_instance_type; set that",
     "huggingface_id": "set base_model beside parameters instead",
     "pytorch_model_path": "set base_model beside parameters instead",
     "mlflow_model_path": "set base_model beside parameters instead",
@@ -120,9 +120,7 @@ def _accepted(
     return values
 
 
-def _checked_overrides(
-    inputs: Mapping[str, ComponentInput], overrides: Mapping[str, object]
-) -> dict[str, str]:
+def _checked_overrides(inputs: Mapping[str, ComponentInput], overrides: Mapping[str, object]) -> dict[str, str]:
     values: dict[str, str] = {}
     problems: list[str] = []
     for name, value in overrides.items():

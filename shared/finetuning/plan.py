@@ -67,9 +67,7 @@ def plan_tuning(settings: Settings, sdk: SdkClient, dataset: str, file: TuningFi
     )
 
 
-def _infrastructure(
-    settings: Settings, inputs: Mapping[str, ComponentInput], instance_type: str
-) -> dict[str, str]:
+def _infrastructure(settings: Settings, inputs: Mapping[str, ComponentInput], instance_type: str) -> dict[str, str]:
     """Compute, VM size and GPUs of every step, as far as this version of the component declares them."""
     wanted = {"number_of_gpu_to_use_finetuning": str(settings.gpus_per_node)}
     for step in _STEPS:

@@ -110,7 +110,7 @@ def _training(tuning: Tuning, observed: Observed) -> Action:
     return Wait(f"the job is {job.status}")
 
 
-def _registered(tuning: Tuning, observed: Observed) -> Action:
+def _registered(_: Tuning, observed: Observed) -> Action:
     record, endpoint = _record(observed), observed.endpoint
     if record.status is EndpointStatus.DELETING:
         if endpoint is not None:

@@ -28,9 +28,7 @@ TYPE_PREFIX = "droptune.tuning."
 
 
 class LifecycleEvents:
-    def __init__(
-        self, ledger: Ledger, source: str, publisher: Callable[[], EventGridPublisherClient] | None
-    ) -> None:
+    def __init__(self, ledger: Ledger, source: str, publisher: Callable[[], EventGridPublisherClient] | None) -> None:
         """`source` is the workspace's id; `publisher` None: there is no topic, nothing is published."""
         self._ledger = ledger
         self._source = source
@@ -55,7 +53,7 @@ class LifecycleEvents:
     def unpublished(self, tuning: Tuning) -> bool:
         return self._publisher is not None and tuning.last_seq > tuning.published
 
-    def _event(self, tuning: Tuning, entry: HistoryEntry) -> CloudEvent:
+    def _event(self, tuning: Tuning, entry: HistoryEntry) -> CloudEvent[dict[str, Any]]:
         from azure.core.messaging import CloudEvent
 
         return CloudEvent(

@@ -134,7 +134,13 @@ class Intake:
             )
             row = replace(row, value=changed)
         self.lifecycle.ledger.put(row)
-        log.info("version %s/%s: collecting, revision %d: %s", dataset, version, row.value.revision, ", ".join(files))
+        log.info(
+            "version %s/%s: collecting, revision %d: %s",
+            dataset,
+            version,
+            row.value.revision,
+            ", ".join(files),
+        )
         self.wake(row.value, self.lifecycle.settings.settle_seconds)
 
     def _due(self, version: DatasetVersion) -> datetime:
@@ -207,9 +213,7 @@ class Intake:
         if self.lifecycle.ledger.tuning(tuning_id) is not None:
             return
         problem = Problem(kind=error.code, subject=blob_name[:300], reason=error.message)
-        report = build_report(
-            tuning_id=tuning_id, dataset="", version="", splits=(), problems=(problem,), created=now
-        )
+        report = build_report(tuning_id=tuning_id, dataset="", version="", splits=(), problems=(problem,), created=now)
         self.lifecycle.blobs.write_report(tuning_id, report)
         reason = Reason(error.code, error.message)
         row = self._insert(_ended_at_once(State.REJECTED, tuning_id, "", "", fingerprint, reason, now))

@@ -63,6 +63,7 @@ class Ledger:
         """Insert (empty ETag) or replace the row if nobody else did since; returns it with its new ETag."""
         from azure.core import MatchConditions
         from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+        from azure.data.tables import UpdateMode
 
         table, partition, key = _address(row.value)
         entity = _to_entity(row.value, partition, key)
@@ -71,7 +72,7 @@ class Ledger:
             try:
                 if row.etag:
                     answer = client.update_entity(
-                        entity, mode="replace", etag=row.etag, match_condition=MatchConditions.IfNotModified
+                        entity, mode=UpdateMode.REPLACE, etag=row.etag, match_condition=MatchConditions.IfNotModified
                     )
                 else:
                     answer = client.create_entity(entity)

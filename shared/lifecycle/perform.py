@@ -147,9 +147,7 @@ class Performer:
         )
         return tuning.moved(State.REGISTERED, now, f"model {name} version {version} registered", model_id=model_id)
 
-    def _join(
-        self, tuning: Tuning, record: Versioned[EndpointRecord], new_generation: bool, now: datetime
-    ) -> Tuning:
+    def _join(self, tuning: Tuning, record: Versioned[EndpointRecord], new_generation: bool, now: datetime) -> Tuning:
         value = record.value.gone() if new_generation else record.value
         name = value.name or names.endpoint_name(self.settings.workspace_id, tuning.dataset, value.generation)
         self.ledger.put(replace(record, value=value.joined(tuning.id, name)))

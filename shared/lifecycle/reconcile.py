@@ -6,6 +6,7 @@ import logging
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shared.datasets.paths import parse_blob_name
@@ -65,7 +66,7 @@ class Reconciler:
             try:
                 file = parse_blob_name(blob.name)
             except InvalidDatasetError:
-                count += _guarded(lambda name=blob.name: self.intake.file_uploaded(name), errors)
+                count += _guarded(partial(self.intake.file_uploaded, blob.name), errors)
                 continue
             found[file.dataset, file.version].append(blob)
         for key in sorted({*found, *known}):
@@ -74,7 +75,7 @@ class Reconciler:
                 if version is not None and key not in found and version.state is VersionState.TAKEN:
                     continue
                 log.info("version %s/%s: no event told of its last change", *key)
-                count += _guarded(lambda key=key: self.intake.version_changed(*key), errors)
+                count += _guarded(partial(self.intake.version_changed, *key), errors)
         return count
 
     def _collecting(self, now: datetime, errors: list[str]) -> int:
@@ -83,7 +84,7 @@ class Reconciler:
             version = row.value
             if version.state is VersionState.COLLECTING and self._overdue(version.wake_at, now):
                 log.info("version %s/%s: overdue since %s", version.dataset, version.version, version.wake_at)
-                count += _guarded(lambda version=version: self.intake.wake(version), errors)
+                count += _guarded(partial(self.intake.wake, version), errors)
         return count
 
     def _tunings(
@@ -105,7 +106,7 @@ class Reconciler:
                 due = self._overdue(tuning.wake_at, now)
             if due:
                 log.info("tuning %s is %s and overdue since %s", tuning.id, tuning.state, tuning.wake_at)
-                count += _guarded(lambda tuning=tuning: self._wake(tuning), errors)
+                count += _guarded(partial(self._wake, tuning), errors)
         return count
 
     def _wake(self, tuning: Tuning) -> None:
@@ -123,11 +124,9 @@ class Reconciler:
         """Records that name tunings which ended: whoever died while leaving left its name behind."""
         count = 0
         for row in records.values():
-            gone = [
-                tenant for tenant in row.value.tenants if tenant not in rows or rows[tenant].value.ended
-            ]
+            gone = [tenant for tenant in row.value.tenants if tenant not in rows or rows[tenant].value.ended]
             if gone:
-                count += _guarded(lambda row=row, gone=gone: self._tidy(row, gone), errors)
+                count += _guarded(partial(self._tidy, row, gone), errors)
         return count
 
     def _tidy(self, row: Versioned[EndpointRecord], gone: list[str]) -> None:
@@ -141,7 +140,7 @@ class Reconciler:
 
     def _events(self, rows: dict[str, Versioned[Tuning]], errors: list[str]) -> int:
         late = [row for row in rows.values() if self.lifecycle.events.unpublished(row.value)]
-        return sum(_guarded(lambda row=row: self.lifecycle.events.publish_new(row), errors) for row in late)
+        return sum(_guarded(partial(self.lifecycle.events.publish_new, row), errors) for row in late)
 
     def _overdue(self, wake_at: datetime, now: datetime) -> bool:
         return now - wake_at > timedelta(seconds=self.lifecycle.settings.overdue_seconds)

@@ -63,7 +63,14 @@ class Replayer:
 
 def resumed(tuning: Tuning, now: datetime) -> Tuning:
     """Back in the failed stage: a job that failed is submitted under a new name, a model is deployed again."""
-    fresh = {"outcome": None, "reason": None, "failed_stage": None, "smoke": None, "endpoint": "", "deployment": ""}
+    fresh = {
+        "outcome": None,
+        "reason": None,
+        "failed_stage": None,
+        "smoke": None,
+        "endpoint": "",
+        "deployment": "",
+    }
     if tuning.failed_stage in (State.PREPARING, None) and not tuning.model_id:
         return tuning.moved(State.PREPARING, now, "replayed by an operator", **fresh)
     if not tuning.model_id:
@@ -71,5 +78,9 @@ def resumed(tuning: Tuning, now: datetime) -> Tuning:
         return tuning.moved(State.PREPARING, now, "replayed by an operator: new job", attempt=attempt, **fresh)
     deploy_attempt = tuning.deploy_attempt + 1
     return tuning.moved(
-        State.REGISTERED, now, "replayed by an operator: new deployment", deploy_attempt=deploy_attempt, **fresh
+        State.REGISTERED,
+        now,
+        "replayed by an operator: new deployment",
+        deploy_attempt=deploy_attempt,
+        **fresh,
     )

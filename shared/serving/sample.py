@@ -22,7 +22,7 @@ _ROLES = frozenset({"system", "user", "assistant"})
 class Sample:
     """`messages` is what is sent, `role` and `content` only; it ends with a user's turn.
 
-    `ground_truth` is None where the row itself ends with the user's turn, as those of ultrachat's test_gen do.
+    `ground_truth` is None where the row itself ends with the user's turn, as in ultrachat's test_gen.
     """
 
     messages: tuple[Mapping[str, str], ...] = field(repr=False)
@@ -58,11 +58,7 @@ def to_sample(messages: Any) -> Sample | None:
 
 
 def _is_plain(message: Any) -> bool:
-    return (
-        isinstance(message, dict)
-        and message.get("role") in _ROLES
-        and isinstance(message.get("content"), str)
-    )
+    return isinstance(message, dict) and message.get("role") in _ROLES and isinstance(message.get("content"), str)
 
 
 def _read(lines: bytes) -> pd.DataFrame:

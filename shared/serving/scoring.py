@@ -102,9 +102,9 @@ class ScoringClient:
 def request_body(messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """The form of the model cards: a flat list of messages, without `params`.
 
-    The notebook wraps the messages in one more list and adds an empty `params`. Every version of the inference
-    server for chat models takes the flat list, only newer ones the wrapped one; and the MLflow scoring script
-    looks at `parameters` only when `params` is absent.
+    The notebook wraps the messages in one more list and adds an empty `params`. Every version of Azure ML's
+    inference server for chat models takes the flat list, only newer ones the wrapped one; and the MLflow
+    scoring script looks at `parameters` only when `params` is absent.
     """
     return {
         "input_data": {
@@ -165,9 +165,7 @@ def _exchange(
 
     request = HttpRequest("POST", url, headers=dict(headers), data=body)
     try:
-        with RequestsTransport(
-            connection_timeout=min(CONNECT_TIMEOUT, timeout), read_timeout=timeout
-        ) as transport:
+        with RequestsTransport(connection_timeout=min(CONNECT_TIMEOUT, timeout), read_timeout=timeout) as transport:
             response = transport.send(request, stream=True).internal_response
             with response:
                 return _read(response, timeout, elapsed)

@@ -6,6 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from shared.datasets.tuning_file import SmokeExpectations
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -22,36 +26,16 @@ class SmokeVerdict:
     detail: str
 
 
-@dataclass(frozen=True)
-class Expectations:
-    """What `smoke` in tuning.json may ask for. Texts are compared without case, lengths without outer space."""
-
-    max_latency_seconds: float | None = None
-    must_contain: tuple[str, ...] = ()
-    must_not_contain: tuple[str, ...] = ()
-    min_characters: int = 0
-
-    @staticmethod
-    def parse(raw: Mapping[str, Any]) -> Expectations:
-        """Raises ValueError that names the key. Keys that mean nothing here are ignored."""
-        latency = raw.get("max_latency_seconds")
-        if latency is not None and not (_is_number(latency) and latency > 0):
-            raise ValueError("smoke.max_latency_seconds must be a number above 0")
-        characters = raw.get("min_characters", 0)
-        if not isinstance(characters, int) or isinstance(characters, bool) or characters < 0:
-            raise ValueError("smoke.min_characters must be a whole number, at least 0")
-        return Expectations(latency, _texts(raw, "must_contain"), _texts(raw, "must_not_contain"), characters)
-
-
 def judge(answer: Answer, expectations: Mapping[str, Any], max_latency_seconds: float) -> SmokeVerdict:
-    """Pass a 2xx answer with some text in time that meets the expectations; `max_latency_seconds` is the default.
+    """Pass a 2xx answer with some text, in time, that meets the expectations (`smoke` of tuning.json).
 
-    Expectations that can not be read fail the test: a check that its author wanted is not skipped in silence.
+    `max_latency_seconds` counts where the expectations name none. Expectations that can not be read fail the
+    test: a check that its author wanted is not skipped in silence.
     """
     try:
-        expected = Expectations.parse(expectations)
-    except ValueError as error:
-        return SmokeVerdict(False, str(error))
+        expected = msgspec.convert(dict(expectations), SmokeExpectations)
+    except msgspec.ValidationError as error:
+        return SmokeVerdict(False, f"the smoke expectations can not be read: {error}")
     if not 200 <= answer.status < 300 or answer.text is None:
         return SmokeVerdict(False, answer.problem or f"HTTP {answer.status}")
     if not answer.text.strip():
@@ -79,7 +63,7 @@ def smoke_document(sample: Sample, answer: Answer, verdict: SmokeVerdict, at: da
     return json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
 
 
-def _faults(answer: Answer, text: str, expected: Expectations, limit: float) -> list[str]:
+def _faults(answer: Answer, text: str, expected: SmokeExpectations, limit: float) -> list[str]:
     faults = []
     folded = text.casefold()
     if answer.latency_seconds > limit:
@@ -90,17 +74,7 @@ def _faults(answer: Answer, text: str, expected: Expectations, limit: float) -> 
     for index, unwanted in enumerate(expected.must_not_contain):
         if unwanted.casefold() in folded:
             faults.append(f"must_not_contain[{index}] is in the answer")
-    if len(text) < expected.min_characters:
-        faults.append(f"min_characters: {len(text)} of at least {expected.min_characters}")
+    at_least = expected.min_characters or 0
+    if len(text) < at_least:
+        faults.append(f"min_characters: {len(text)} of at least {at_least}")
     return faults
-
-
-def _texts(raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    texts = raw.get(key, ())
-    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) and text for text in texts):
-        raise ValueError(f"smoke.{key} must be a list of texts")
-    return tuple(texts)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,43 @@
+# Every target sets up what it needs. PYTHON is the interpreter that the virtual environment is made of.
+PYTHON ?= python3.11
+PY := .venv/bin/python
+DATA ?=
+MODEL ?=
+
+.PHONY: demo up test check doctor setup clean
+
+demo: setup
+	@$(PY) -m demo $(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
+
+up: setup
+	@$(PY) -m demo.up $(if $(MODEL),--model "$(MODEL)")
+
+test: setup
+	$(PY) -m pytest
+
+check: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --cache-dir .import_linter_cache
+	$(MAKE) --no-print-directory doctor
+
+# azure-functions-doctor looks at what ships, not at the local cloud beside it.
+SHIPPED := function_app.py handlers shared host.json requirements.txt constraints.txt .funcignore
+doctor: setup
+	@rm -rf .localcloud/shipped && mkdir -p .localcloud/shipped && cp -r $(SHIPPED) .localcloud/shipped
+	.venv/bin/azure-functions-doctor doctor --path .localcloud/shipped --profile deploy
+
+setup: .venv/.installed node_modules/.installed
+
+.venv/.installed: requirements.txt requirements-dev.txt constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+clean:
+	rm -rf .venv node_modules .localcloud

@@ -1,0 +1,27 @@
+"""The Functions app: registers the functions of `handlers/`, nothing else."""
+
+import azure.functions as func
+
+from handlers import (
+    dataset_settled,
+    dataset_uploaded,
+    deployment_progress,
+    idle_cleanup,
+    job_completed,
+    reconcile,
+    smoke_test,
+    status_api,
+)
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+for module in (
+    dataset_uploaded,
+    dataset_settled,
+    job_completed,
+    deployment_progress,
+    smoke_test,
+    idle_cleanup,
+    reconcile,
+    status_api,
+):
+    app.register_functions(module.blueprint)

@@ -1,0 +1,56 @@
+"""HTTP: what is going on, and an operator's second try. All with a function key."""
+
+import json
+from typing import Any
+
+import azure.functions as func
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("list_tunings")
+@blueprint.route(route="tunings", methods=["GET"])
+def list_tunings(req: func.HttpRequest) -> func.HttpResponse:
+    from shared.services import services
+
+    return _json(services().status.tunings())
+
+
+@blueprint.function_name("get_tuning")
+@blueprint.route(route="tunings/{id}", methods=["GET"])
+def get_tuning(req: func.HttpRequest) -> func.HttpResponse:
+    from shared.services import services
+
+    tuning_id = req.route_params["id"]
+    found = services().status.tuning(tuning_id)
+    return _json(found) if found else _error(404, "NotFound", f"there is no tuning {tuning_id[:200]}")
+
+
+@blueprint.function_name("replay_tuning")
+@blueprint.route(route="tunings/{id}/replay", methods=["POST"])
+def replay_tuning(req: func.HttpRequest) -> func.HttpResponse:
+    from shared.errors import PermanentError
+    from shared.lifecycle.status import summary
+    from shared.services import services
+
+    try:
+        tuning = services().replayer.replay(req.route_params["id"])
+    except PermanentError as error:
+        return _error(404 if error.code == "NotFound" else 409, error.code, error.message)
+    return _json(summary(tuning), status=202)
+
+
+@blueprint.function_name("list_endpoints")
+@blueprint.route(route="endpoints", methods=["GET"])
+def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
+    from shared.services import services
+
+    return _json(services().status.endpoints())
+
+
+def _json(body: Any, status: int = 200) -> func.HttpResponse:
+    return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/json")
+
+
+def _error(status: int, code: str, message: str) -> func.HttpResponse:
+    return _json({"error": {"code": code, "message": message}}, status)

@@ -1,0 +1,135 @@
+"""Jobs of the workspace: PUT, GET, list, cancel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse
+
+from localcloud.azureml import errors
+from localcloud.azureml.api.wire import OPERATIONS, page, system_data, workspace_child
+from localcloud.azureml.operations import WORKSPACE_UUID
+from localcloud.azureml.pipeline import plan
+from localcloud.config import WORKSPACE_ID
+from localcloud.http import json_object, null_response
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    from localcloud.azureml.api.wire import Arm
+    from localcloud.azureml.executor import Executor
+    from localcloud.azureml.jobs import Job, Jobs
+    from localcloud.azureml.registry import Registry
+
+_TYPE = "Microsoft.MachineLearningServices/workspaces/jobs"
+
+
+def routes(arm: Arm, jobs: Jobs, registry: Registry, executor: Executor) -> list[Route]:
+    async def put(request: Request) -> Response:
+        name: str = request.path_params["job"]
+        properties = (await json_object(request)).get("properties") or {}
+        existing = jobs.find(name)
+        if existing is not None:
+            return JSONResponse(_job(jobs.update(existing, properties)))
+        job = jobs.submit(name, properties, plan(properties, registry))
+        executor.start(name)
+        version = request.query_params.get("api-version", "2024-01-01-preview")
+        return JSONResponse(_job(job), 201, {"Location": arm.url(workspace_child("jobs", name), version)})
+
+    async def get(request: Request) -> Response:
+        name: str = request.path_params["job"]
+        job = jobs.find(name)
+        if job is not None:
+            return JSONResponse(_job(job))
+        step = jobs.find_step(name)
+        if step is None:
+            raise errors.job_not_found(name)
+        # Child runs of a pipeline have no properties here: the SDK reads them from the run history.
+        return JSONResponse(
+            {
+                "id": workspace_child("jobs", name),
+                "name": name,
+                "type": _TYPE,
+                "systemData": system_data(step.started, step.ended),
+            }
+        )
+
+    async def list_jobs(request: Request) -> Response:
+        view = request.query_params.get("listViewType", "ActiveOnly")
+        return JSONResponse(page([_job(job) for job in jobs.all() if _is_in_view(job, view)]))
+
+    async def cancel(request: Request) -> Response:
+        job = jobs.get(request.path_params["job"])
+        if job.is_terminal:
+            raise errors.job_in_terminal_status(job.name)
+        if job.status != "CancelRequested":
+            executor.cancel(job.name)
+        version = request.query_params.get("api-version", "2023-04-01-preview")
+        result = f"{OPERATIONS}/mfeOperationResults/jc:{WORKSPACE_UUID}:{job.name}"
+        headers = {"Location": arm.url(result, version), "x-ms-async-operation-timeout": "PT1H"}
+        return null_response(202, headers)
+
+    return [
+        arm.workspace_route("PUT", "/jobs/{job}", put),
+        arm.workspace_route("GET", "/jobs/{job}", get),
+        arm.workspace_route("GET", "/jobs", list_jobs),
+        arm.workspace_route("POST", "/jobs/{job}/cancel", cancel),
+    ]
+
+
+def _is_in_view(job: Job, view: str) -> bool:
+    archived = bool(job.properties.get("isArchived"))
+    return view == "All" or archived == (view == "ArchivedOnly")
+
+
+def _job(job: Job) -> dict[str, Any]:
+    given = job.properties
+    return {
+        "id": workspace_child("jobs", job.name),
+        "name": job.name,
+        "type": _TYPE,
+        "properties": {
+            "description": given.get("description"),
+            "tags": job.tags,
+            "properties": job.run_properties,
+            "displayName": given.get("displayName") or job.name,
+            "status": job.status,
+            "experimentName": job.experiment,
+            "services": {
+                "Tracking": _service("Tracking", f"azureml://mlflow/v1.0{WORKSPACE_ID}?"),
+                "Studio": _service("Studio", f"https://ml.azure.com/runs/{job.name}?wsid={WORKSPACE_ID}"),
+            },
+            "computeId": given.get("computeId"),
+            "isArchived": bool(given.get("isArchived")),
+            "identity": given.get("identity"),
+            "componentId": None,
+            "jobType": "Pipeline",
+            "settings": given.get("settings") or {},
+            "jobs": given.get("jobs") or {},
+            "inputs": given.get("inputs") or {},
+            "outputs": {
+                name: {"description": None, "uri": None, "mode": "ReadWriteMount", **_without_nulls(output)}
+                for name, output in (given.get("outputs") or {}).items()
+            },
+            "sourceJobId": None,
+        },
+        "systemData": system_data(job.created, job.modified),
+    }
+
+
+def _service(kind: str, endpoint: str) -> dict[str, Any]:
+    return {
+        "jobServiceType": kind,
+        "port": None,
+        "endpoint": endpoint,
+        "status": None,
+        "errorMessage": None,
+        "properties": None,
+        "nodes": None,
+    }
+
+
+def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,110 @@
+"""Pieces that all answers share: resource ids, time stamps, system data, operation headers."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from localcloud.azureml import errors
+from localcloud.config import LOCATION, RESOURCE_GROUP, SUBSCRIPTION_ID, WORKSPACE, WORKSPACE_ID
+from localcloud.http import MANAGEMENT, ArmRoute, CloudError, with_token
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    from localcloud.config import CloudConfig
+    from localcloud.http import Handler
+
+PROVIDER = "/providers/Microsoft.MachineLearningServices"
+WORKSPACE_PATH = "/subscriptions/{subscription}/resourceGroups/{group}" + PROVIDER + "/workspaces/{workspace}"
+OPERATIONS = f"/subscriptions/{SUBSCRIPTION_ID}{PROVIDER}/locations/{LOCATION}"
+
+CREATED = 1_700_000_000.0
+"""Seconds since the epoch: when everything that was always there was made."""
+
+_AUTHOR = "Local Cloud"
+
+
+class Arm:
+    """Makes the routes of Azure Resource Manager and of the services that take its tokens."""
+
+    def __init__(self, config: CloudConfig) -> None:
+        port = config.ports.azure
+        self.base_url = config.azure_url
+        self._audiences = frozenset({config.azure_url, f"https://localhost:{port}", MANAGEMENT})
+
+    def route(self, method: str, path: str, handler: Handler) -> Route:
+        return ArmRoute(path, with_token(handler, self._audiences), [method])
+
+    def workspace_route(self, method: str, path: str, handler: Handler) -> Route:
+        async def checked(request: Request) -> Response:
+            require_workspace(request, whole=not path)
+            return await handler(request)
+
+        return self.route(method, WORKSPACE_PATH + path, checked)
+
+    def url(self, path: str, api_version: str) -> str:
+        return f"{self.base_url}{path}?api-version={api_version}"
+
+    def operation_url(self, operation_id: str, api_version: str = "2023-04-01-preview") -> str:
+        return self.url(f"{OPERATIONS}/mfeOperationsStatus/{operation_id}", api_version)
+
+    def operation_headers(
+        self, request: Request, operation_id: str, *, location: str | None = None, timeout: str = "PT30M"
+    ) -> dict[str, str]:
+        """`location` is the path of a new resource; None gives the one of the operation's result."""
+        version = request.query_params.get("api-version", "2023-04-01-preview")
+        result = location or f"{OPERATIONS}/mfeOperationResults/{operation_id}"
+        return {
+            "Azure-AsyncOperation": self.operation_url(operation_id, version),
+            "Location": self.url(result, version),
+            "x-ms-async-operation-timeout": timeout,
+        }
+
+
+def require_workspace(request: Request, *, whole: bool = False) -> None:
+    """Raises the front end's 404, or (`whole`: the workspace itself is asked for) Resource Manager's."""
+    given = tuple(request.path_params[name].lower() for name in ("subscription", "group", "workspace"))
+    if given == (SUBSCRIPTION_ID.lower(), RESOURCE_GROUP.lower(), WORKSPACE.lower()):
+        return
+    if whole:
+        raise errors.resource_not_found("workspaces", request.path_params["workspace"], request.path_params["group"])
+    raise errors.workspace_not_found()
+
+
+def workspace_child(*segments: str) -> str:
+    """The ARM id of something in the workspace."""
+    return "/".join((WORKSPACE_ID, *segments))
+
+
+def iso(seconds: float | None) -> str | None:
+    return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()
+
+
+def system_data(created: float, modified: float | None = None) -> dict[str, Any]:
+    return {
+        "createdAt": iso(created),
+        "createdBy": _AUTHOR,
+        "createdByType": "Application",
+        "lastModifiedAt": iso(created if modified is None else modified),
+        "lastModifiedBy": _AUTHOR,
+        "lastModifiedByType": "Application",
+    }
+
+
+def top(request: Request) -> int | None:
+    """`$top`. Raises CloudError 400 when it is no number."""
+    given = request.query_params.get("$top")
+    if given is None:
+        return None
+    if not given.isdigit():
+        raise CloudError(400, "InvalidQueryParameter", f"$top must be a number, not '{given}'.")
+    return int(given)
+
+
+def page(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {"value": list(items)}

@@ -1,0 +1,143 @@
+"""The workspace, its discovery, ARM's cloud metadata, and the state of long-running operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from localcloud.azureml import errors
+from localcloud.azureml.api.wire import CREATED, PROVIDER, iso, system_data
+from localcloud.azureml.operations import WORKSPACE_UUID
+from localcloud.config import LOCATION, STORAGE_ACCOUNT_ID, TENANT_ID, WORKSPACE, WORKSPACE_ID
+from localcloud.http import null_response
+from localcloud.identity import PRINCIPAL_ID
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from localcloud.azureml.api.wire import Arm
+    from localcloud.azureml.jobs import Jobs
+    from localcloud.azureml.operations import Operation, Operations
+
+CLOUD_NAME = "LocalCloud"
+"""What AZUREML_CURRENT_CLOUD must be when ARM_CLOUD_METADATA_URL points at this cloud."""
+
+_LOCATION_PATH = "/subscriptions/{subscription}" + PROVIDER + "/locations/{location}"
+_UNKNOWN_END = "0001-01-01T00:00:00+00:00"
+
+
+def routes(arm: Arm, operations: Operations, jobs: Jobs) -> list[Route]:
+    async def workspace(_: Request) -> Response:
+        return JSONResponse(_workspace(arm))
+
+    async def discovery(_: Request) -> Response:
+        return JSONResponse(
+            {
+                "api": arm.base_url,
+                "history": arm.base_url,
+                "mlflow": arm.base_url,
+                "studio": "https://ml.azure.com",
+            }
+        )
+
+    async def metadata(_: Request) -> Response:
+        return JSONResponse([_cloud(arm)])
+
+    async def status(request: Request) -> Response:
+        operation = _required(operations, request.path_params["operation"])
+        return JSONResponse(_operation(operation, request.url.path))
+
+    async def result(request: Request) -> Response:
+        identifier: str = request.path_params["operation"]
+        if identifier.startswith("jc:"):
+            return _cancellation(jobs.get(identifier.rpartition(":")[2]).is_terminal, request)
+        operation = _required(operations, identifier)
+        if operation.ended is None:
+            return JSONResponse({}, 202, {"Location": str(request.url)})
+        if operation.error_code is not None:
+            raise errors.UserError(operation.error_message, operation.error_code)
+        return null_response(200)
+
+    return [
+        arm.workspace_route("GET", "", workspace),
+        arm.route("GET", _LOCATION_PATH + "/mfeOperationsStatus/{operation}", status),
+        arm.route("GET", _LOCATION_PATH + "/mfeOperationResults/{operation}", result),
+        Route("/discovery", discovery),
+        Route("/metadata/endpoints", metadata),
+    ]
+
+
+def _required(operations: Operations, identifier: str) -> Operation:
+    operation = operations.look(identifier)
+    if operation is None:
+        raise errors.UserError(f"Operation {identifier} not found.", "NotFound", status=404)
+    return operation
+
+
+def _cancellation(done: bool, request: Request) -> Response:
+    return null_response(200) if done else JSONResponse({}, 202, {"Location": str(request.url)})
+
+
+def _operation(operation: Operation, path: str) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "id": path,
+        "name": operation.id,
+        "startTime": iso(operation.started),
+        "endTime": iso(operation.ended) or _UNKNOWN_END,
+        "percentComplete": 0.0 if operation.ended is None else 100.0,
+        "status": operation.status,
+    }
+    if operation.status == "Failed":
+        body["error"] = {
+            "code": operation.error_code,
+            "message": operation.error_message,
+            "target": operation.target,
+            "details": [],
+        }
+    return body
+
+
+def _workspace(arm: Arm) -> dict[str, Any]:
+    return {
+        "id": WORKSPACE_ID,
+        "name": WORKSPACE,
+        "type": "Microsoft.MachineLearningServices/workspaces",
+        "location": LOCATION,
+        "tags": {},
+        "kind": "Default",
+        "identity": {"type": "SystemAssigned", "principalId": PRINCIPAL_ID, "tenantId": TENANT_ID},
+        "sku": {"name": "Basic", "tier": "Basic"},
+        "properties": {
+            "friendlyName": WORKSPACE,
+            "description": "",
+            "storageAccount": STORAGE_ACCOUNT_ID,
+            "hbiWorkspace": False,
+            "tenantId": TENANT_ID,
+            "provisioningState": "Succeeded",
+            "v1LegacyMode": False,
+            "workspaceId": WORKSPACE_UUID,
+            "publicNetworkAccess": "Enabled",
+            "discoveryUrl": f"{arm.base_url}/discovery",
+            "mlFlowTrackingUri": f"azureml://{arm.base_url.removeprefix('https://')}/mlflow/v1.0{WORKSPACE_ID}",
+        },
+        "systemData": system_data(CREATED),
+    }
+
+
+def _cloud(arm: Arm) -> dict[str, Any]:
+    """`portal` stays Azure's: the SDK derives the audience of its second token from it (https://ml.azure.com)."""
+    return {
+        "name": CLOUD_NAME,
+        "portal": "https://portal.azure.com/",
+        "authentication": {
+            "loginEndpoint": f"{arm.base_url}/login/",
+            "audiences": [f"{arm.base_url}/"],
+            "tenant": "common",
+            "identityProvider": "AAD",
+        },
+        "resourceManager": f"{arm.base_url}/",
+        "suffixes": {"storage": "core.windows.net", "keyVaultDns": "vault.azure.net"},
+    }

@@ -1,0 +1,301 @@
+"""Pipeline jobs and the runs below them: state, immutability, and the events of every change of status."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from localcloud.azureml import errors
+from localcloud.config import WORKSPACE_ID
+from localcloud.store import Collection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from localcloud.azureml.clock import Clock
+    from localcloud.azureml.pipeline import Plan
+    from localcloud.events import EventSink
+    from localcloud.store import Store
+
+log = logging.getLogger(__name__)
+
+Status = Literal[
+    "NotStarted",
+    "Preparing",
+    "Queued",
+    "Running",
+    "Finalizing",
+    "CancelRequested",
+    "Completed",
+    "Failed",
+    "Canceled",
+]
+TERMINAL = frozenset({"Completed", "Failed", "Canceled"})
+
+_MUTABLE = frozenset({"description", "tags", "displayName", "properties", "isArchived"})
+_EVENT = "Microsoft.MachineLearningServices."
+_NAMESPACE = uuid.UUID("6f8c1a52-3d0e-4c55-9f0a-1b7f3d1f0b11")
+
+
+@dataclass(frozen=True)
+class Job:
+    """`properties` is what the client sent; `outputs` maps its outputs to those of the component."""
+
+    name: str
+    properties: dict[str, Any]
+    node: str
+    outputs: dict[str, str]
+    created: float
+    modified: float
+    status: Status = "NotStarted"
+    started: float | None = None
+    ended: float | None = None
+    error_code: str | None = None
+    error_message: str = ""
+    error_cause: str = ""
+    """What the failed step said."""
+    total_steps: int | None = None
+    """Optimisation steps of the training, once it reported them."""
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def experiment(self) -> str:
+        return str(self.properties.get("experimentName") or "Default")
+
+    @property
+    def experiment_id(self) -> str:
+        return str(uuid.uuid5(_NAMESPACE, self.experiment))
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return self.properties.get("tags") or {}
+
+    @property
+    def run_properties(self) -> dict[str, str]:
+        """What the service adds to a pipeline job's own properties."""
+        return {
+            **(self.properties.get("properties") or {}),
+            "azureml.DevPlatv2": "true",
+            "azureml.runsource": "azureml.PipelineRun",
+            "runSource": "MFE",
+            "runType": "HTTP",
+            "azureml.parameters": "{}",
+            "azureml.continue_on_step_failure": "False",
+            "azureml.pipelineComponent": "pipelinerun",
+        }
+
+
+@dataclass(frozen=True)
+class Step:
+    """A child run. `order` counts from 0."""
+
+    job: str
+    name: str
+    run_id: str
+    order: int
+    status: Status
+    started: float
+    ended: float | None = None
+    error_code: str | None = None
+    error_message: str = ""
+
+    @property
+    def node_id(self) -> str:
+        return self.run_id[:8]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {
+            "azureml.pipeline": self.job,
+            "azureml.pipelinerunid": self.job,
+            "azureml.nodeid": self.node_id,
+        }
+
+    @property
+    def run_properties(self) -> dict[str, str]:
+        return {
+            "azureml.runsource": "azureml.StepRun",
+            "azureml.nodeid": self.node_id,
+            "azureml.moduleName": self.name,
+            "azureml.pipelinerunid": self.job,
+            "stepType": "PythonScriptStep",
+            "computeTargetType": "AmlCompute",
+        }
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`at` of `total` optimisation steps; `time` is seconds since the epoch."""
+
+    step: str
+    name: str
+    value: float
+    at: int
+    total: int
+    time: float = field(default=0.0)
+
+
+class Jobs:
+    def __init__(self, store: Store, clock: Clock, events: EventSink, folder: Path) -> None:
+        self._store = store
+        self._clock = clock
+        self._events = events
+        self._folder = folder
+        self._jobs = Collection(store, "jobs", Job)
+        self._steps = Collection(store, "steps", Step)
+        self._metrics = Collection(store, "metrics", Metric)
+
+    def get(self, name: str) -> Job:
+        """Raises UserError 404."""
+        job = self._jobs.get(name)
+        if job is None:
+            raise errors.job_not_found(name)
+        return job
+
+    def find(self, name: str) -> Job | None:
+        return self._jobs.get(name)
+
+    def all(self) -> list[Job]:
+        """Newest first."""
+        return sorted(self._jobs.all(), key=lambda job: job.created, reverse=True)
+
+    def submit(self, name: str, properties: dict[str, Any], plan: Plan) -> Job:
+        now = self._clock.now()
+        job = Job(name, properties, plan.node, dict(plan.outputs), created=now, modified=now)
+        self._jobs.put(name, job)
+        log.info("job %s: submitted", name)
+        self._publish_job(job)
+        return job
+
+    def update(self, job: Job, properties: Mapping[str, Any]) -> Job:
+        """A second PUT of the same name. Raises UserError when it is not the same job."""
+        changed = sorted(
+            key
+            for key in {*job.properties, *properties} - _MUTABLE
+            if _without_nulls(job.properties.get(key)) != _without_nulls(properties.get(key))
+        )
+        if changed:
+            raise errors.job_immutable(changed)
+        mutable = {key: value for key, value in properties.items() if key in _MUTABLE and value is not None}
+        updated = replace(job, properties={**job.properties, **mutable}, modified=self._clock.now())
+        self._jobs.put(job.name, updated)
+        return updated
+
+    def begin_attempt(self, name: str) -> None:
+        """Forget the child runs and metrics of an attempt that a restart of the emulator cut off."""
+        with self._store.transaction():
+            self._steps.delete_prefix(f"{name}/")
+            self._metrics.delete_prefix(f"{name}/")
+            self._jobs.put(name, replace(self.get(name), status="NotStarted", started=None, total_steps=None))
+
+    def set_status(
+        self, name: str, status: Status, *, error_code: str | None = None, error: str = "", cause: str = ""
+    ) -> Job:
+        """Nothing leaves a terminal status."""
+        job = self.get(name)
+        if job.is_terminal or job.status == status:
+            return job
+        now = self._clock.now()
+        job = replace(
+            job,
+            status=status,
+            modified=now,
+            started=now if status == "Running" else job.started,
+            ended=now if status in TERMINAL else None,
+            error_code=error_code,
+            error_message=error,
+            error_cause=cause,
+        )
+        self._jobs.put(name, job)
+        log.info("job %s: %s", name, status)
+        self._publish_job(job)
+        return job
+
+    def steps(self, name: str) -> list[Step]:
+        return self._steps.all(f"{name}/")
+
+    def find_step(self, run_id: str) -> Step | None:
+        return next((step for step in self._steps.all() if step.run_id == run_id), None)
+
+    def start_step(self, name: str, step_name: str) -> None:
+        order = len(self.steps(name))
+        step = Step(name, step_name, str(uuid.uuid4()), order, "Running", self._clock.now())
+        self._steps.put(_step_key(step), step)
+        self._publish_step(self.get(name), step)
+
+    def end_step(self, name: str, step_name: str, status: Status, code: str | None = None, error: str = "") -> None:
+        step = next((s for s in self.steps(name) if s.name == step_name and s.ended is None), None)
+        if step is None:
+            log.warning("job %s: step %s ended without a start", name, step_name)
+            return
+        ended = replace(step, status=status, ended=self._clock.now(), error_code=code, error_message=error)
+        self._steps.put(_step_key(step), ended)
+        self._publish_step(self.get(name), ended)
+
+    def metrics(self, name: str) -> list[Metric]:
+        return self._metrics.all(f"{name}/")
+
+    def add_metric(self, name: str, metric: Metric, number: int) -> None:
+        """`number` orders the metrics of a job."""
+        self._metrics.put(f"{name}/{number:08d}", replace(metric, time=self._clock.now()))
+        job = self.get(name)
+        if metric.total and job.total_steps != metric.total:
+            self._jobs.put(name, replace(job, total_steps=metric.total))
+
+    def folder(self, name: str) -> Path:
+        return self._folder / name
+
+    def log_file(self, name: str) -> Path:
+        return self.folder(name) / "executionlogs.txt"
+
+    def output_folder(self, job: Job, output: str) -> Path | None:
+        """Where an output of a job lies; None when the job has no such output."""
+        bound = job.outputs.get(output)
+        return None if bound is None else self.folder(job.name) / "outputs" / bound
+
+    def _publish_job(self, job: Job) -> None:
+        self._publish(
+            job,
+            job.status,
+            job.name,
+            {"runType": "azureml.PipelineRun", "runTags": job.tags, "runProperties": job.run_properties},
+        )
+
+    def _publish_step(self, job: Job, step: Step) -> None:
+        self._publish(
+            job,
+            step.status,
+            step.run_id,
+            {"runType": "azureml.StepRun", "runTags": step.tags, "runProperties": step.run_properties},
+        )
+
+    def _publish(self, job: Job, status: Status, run_id: str, run: Mapping[str, object]) -> None:
+        """RunStatusChanged for every status, and RunCompleted for success only, as the service does."""
+        subject = f"experiments/{job.experiment_id}/runs/{run_id}"
+        data = {
+            "experimentId": job.experiment_id,
+            "experimentName": job.experiment,
+            "runId": run_id,
+            **run,
+        }
+        if status == "Completed":
+            self._events.publish(WORKSPACE_ID, f"{_EVENT}RunCompleted", subject, data)
+        self._events.publish(WORKSPACE_ID, f"{_EVENT}RunStatusChanged", subject, {**data, "runStatus": status})
+
+
+def _step_key(step: Step) -> str:
+    return f"{step.job}/{step.order:04d}"
+
+
+def _without_nulls(value: Any) -> Any:
+    """Absent, null and empty are the same to the service."""
+    if isinstance(value, dict):
+        kept = {key: _without_nulls(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item is not None} or None
+    return value

@@ -1,0 +1,82 @@
+"""Puts the parts of the emulated Azure Machine Learning together, and keeps them going."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localcloud.azureml.api import deployments, endpoints, history, jobs, models, registry, scoring, workspace
+from localcloud.azureml.api.wire import Arm
+from localcloud.azureml.clock import Clock
+from localcloud.azureml.endpoints import Endpoints
+from localcloud.azureml.executor import Executor
+from localcloud.azureml.inputs import Inputs
+from localcloud.azureml.jobs import Jobs
+from localcloud.azureml.models import Models
+from localcloud.azureml.operations import Operations
+from localcloud.azureml.registry import Registry
+from localcloud.azureml.serving import Serving
+from localcloud.azureml.usage import Usage
+from localcloud.azureml.workers import Workers
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
+
+    from localcloud.azureml.runners import Runners
+    from localcloud.config import CloudConfig
+    from localcloud.events import EventSink
+    from localcloud.store import Store
+
+log = logging.getLogger(__name__)
+
+_HOUSEKEEPING = 0.5
+
+
+class AzureML:
+    """Make it and call `run` in one event loop."""
+
+    def __init__(self, config: CloudConfig, store: Store, events: EventSink, runners: Runners) -> None:
+        folder = Path(config.state_dir).resolve() / "azureml"
+        arm = Arm(config)
+        self.clock = Clock(store)
+        self.operations = Operations(store, self.clock)
+        self.registry = Registry(config)
+        self.usage = Usage(store)
+        self.jobs = Jobs(store, self.clock, events, folder / "jobs")
+        self.models = Models(store, self.clock, self.jobs, events)
+        self.endpoints = Endpoints(store, self.clock, self.operations, config.durations)
+        inputs = Inputs(config, self.registry, runners)
+        self.executor = Executor(config, self.clock, self.jobs, self.registry, inputs, runners)
+        self.serving = Serving(
+            self.endpoints,
+            self.models,
+            self.operations,
+            inputs,
+            Workers(runners),
+            self.usage,
+            folder / "deployments",
+        )
+        self.routes: list[Route] = [
+            *workspace.routes(arm, self.operations, self.jobs),
+            *registry.routes(arm, self.registry),
+            *jobs.routes(arm, self.jobs, self.registry, self.executor),
+            *history.routes(arm, self.jobs),
+            *models.routes(arm, self.models),
+            *endpoints.routes(arm, self.endpoints),
+            *deployments.routes(arm, self.endpoints, self.serving),
+            *scoring.routes(self.serving),
+        ]
+
+    async def run(self) -> None:
+        """Resume what a restart cut off and keep house, until cancelled; then no child process is left."""
+        self.executor.resume()
+        self.serving.resume()
+        try:
+            while True:
+                await self.serving.reap()
+                await asyncio.sleep(_HOUSEKEEPING)
+        finally:
+            await self.executor.close()
+            await self.serving.close()

@@ -1,0 +1,60 @@
+"""How many requests each deployment really received, by minute: what Monitor reports."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from localcloud.store import Store
+
+_COLLECTION = "requests"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`minute` counts from the epoch. `model_status` is the scoring server's; empty if it was not asked."""
+
+    minute: int
+    deployment: str
+    status: str
+    model_status: str
+    count: int
+
+    def dimension(self, name: str) -> str:
+        """Raises KeyError for a dimension that the metric does not have. Names are compared without case."""
+        dimensions = {
+            "deployment": self.deployment,
+            "statuscode": self.status,
+            "statuscodeclass": f"{self.status[:1]}xx",
+            "modelstatuscode": self.model_status,
+        }
+        return dimensions[name.lower()]
+
+
+class Usage:
+    """By wall time, whatever the emulator's clock says: those who ask, ask for wall time."""
+
+    def __init__(self, store: Store, wall: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._wall = wall
+
+    def record(self, endpoint: str, deployment: str, status: int, model_status: int | None = None) -> None:
+        minute = int(self._wall() // 60)
+        model = "" if model_status is None else str(model_status)
+        key = f"{endpoint}/{minute:012d}/{deployment}/{status}/{model}"
+        with self._store.transaction():
+            count = (self._store.get(_COLLECTION, key) or {"count": 0})["count"]
+            self._store.put(_COLLECTION, key, {"count": count + 1})
+
+    def samples(self, endpoint: str, first: int, end: int) -> list[Sample]:
+        """Of the minutes in [first, end)."""
+        rows = self._store.scan(_COLLECTION, f"{endpoint}/{first:012d}", f"{endpoint}/{end:012d}")
+        samples = []
+        for key, document in rows:
+            _, minute, deployment, status, model_status = key.split("/")
+            samples.append(Sample(int(minute), deployment, status, model_status, document["count"]))
+        return samples

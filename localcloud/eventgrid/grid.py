@@ -1,0 +1,123 @@
+"""Event Grid as a whole: accepts events from its sources and drives their delivery."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random as random_module
+import ssl
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+
+from localcloud.eventgrid import api
+from localcloud.eventgrid.blobs import Blobs
+from localcloud.eventgrid.delivery import Subscriber
+from localcloud.eventgrid.events import system_event
+from localcloud.eventgrid.storage_topic import StorageTopic
+from localcloud.eventgrid.store import Accepted, Store
+from localcloud.eventgrid.subscriptions import wants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from starlette.routing import Route
+
+    from localcloud.config import CloudConfig
+    from localcloud.eventgrid.events import Event
+    from localcloud.eventgrid.store import LogPosition
+
+log = logging.getLogger(__name__)
+
+
+class EventGrid:
+    """Implements localcloud.events.EventSink; `routes` belong into an HTTPS server, `run()` beside it.
+
+    Raises ValueError when two event subscriptions have the same name. `faults` may be replaced at any time.
+    """
+
+    def __init__(
+        self,
+        config: CloudConfig,
+        database: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        random: random_module.Random | None = None,
+    ) -> None:
+        names = [subscription.name for subscription in config.event_subscriptions]
+        if len(set(names)) != len(names):
+            raise ValueError(f"event subscriptions need different names: {names}")
+        self.faults = api.Faults(enabled=config.event_grid_enabled)
+        self._config = config
+        self._clock = clock
+        self._random = random or random_module.Random()  # noqa: S311 - which event a fault hits is no secret
+        self._store = Store(database)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._subscribers: list[Subscriber] = []
+        self.routes: list[Route] = api.routes(self, self._store, config.custom_topics, clock)
+
+    def publish(self, topic: str, event_type: str, subject: str, data: Mapping[str, object]) -> None:
+        self.accept([system_event(topic, event_type, subject, data, self._clock())])
+
+    def accept(self, events: Sequence[Event], read: tuple[str, LogPosition] | None = None) -> None:
+        """Record the events and what is owed for them. Thread-safe, durable on return."""
+        now = self._clock()
+        accepted = [self._judge(event, now) for event in events]
+        self._store.accept(accepted, now, read=read)
+        for item in accepted:
+            fate = "lost" if item.lost else f"for {', '.join(item.recipients) or 'nobody'}"
+            log.info("accepted %s %s %s: %s", item.event.id, item.event.type, item.event.subject, fate)
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._wake)
+
+    async def run(self) -> None:
+        """Follow the storage account and deliver, until cancelled. What is owed from before comes first."""
+        dropped = self._store.drop_all_except(s.name for s in self._config.event_subscriptions)
+        if dropped:
+            log.warning("dropped %d deliveries to event subscriptions that are gone", dropped)
+        trusted = ssl.create_default_context(cafile=str(self._config.ca_file))
+        async with httpx.AsyncClient(verify=trusted, trust_env=False, timeout=60) as client:
+            blobs = Blobs(self._config, client)
+            self._subscribers = [
+                Subscriber(
+                    subscription,
+                    self._store,
+                    client,
+                    blobs,
+                    scale=self._config.event_retry_scale,
+                    clock=self._clock,
+                )
+                for subscription in self._config.event_subscriptions
+            ]
+            self._loop = asyncio.get_running_loop()
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._storage_topic(blobs).run())
+                    for subscriber in self._subscribers:
+                        tasks.create_task(subscriber.run())
+            finally:
+                self._loop = None
+
+    def close(self) -> None:
+        """Close the database. `run` must have ended."""
+        self._store.close()
+
+    def _judge(self, event: Event, now: float) -> Accepted:
+        faults = self.faults
+        if not faults.enabled or self._random.random() < faults.lose:
+            return Accepted(event, (), now, lost=True)
+        recipients = tuple(s.name for s in self._config.event_subscriptions if wants(s, event))
+        if faults.duplicate:
+            recipients += recipients
+        return Accepted(event, recipients, now + faults.delay)
+
+    def _storage_topic(self, blobs: Blobs) -> StorageTopic:
+        file = self._config.azurite_log
+        return StorageTopic(file, self._store.position(file.name), blobs, self.accept, self._clock)
+
+    def _wake(self) -> None:
+        for subscriber in self._subscribers:
+            subscriber.wake()

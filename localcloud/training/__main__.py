@@ -1,0 +1,38 @@
+"""python -m localcloud.training --job FILE
+
+Prints one JSON object a line (localcloud.training.progress), logs to standard error, ends with 0 or 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from localcloud.training.job import TrainingJob
+from localcloud.training.pipeline import run
+from localcloud.training.progress import Progress, StepFailedError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m localcloud.training", description="Run one fine-tuning job.")
+    parser.add_argument("--job", type=Path, required=True, metavar="FILE")
+    job_file: Path = parser.parse_args().job
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1", TRANSFORMERS_VERBOSITY="error")
+    try:
+        job = TrainingJob.load(job_file)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        print(f"{job_file} is not a training job: {error!r}", file=sys.stderr)
+        return 1
+    try:
+        run(job, Progress(sys.stdout))
+    except StepFailedError:
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

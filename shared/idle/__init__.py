@@ -1,0 +1,1 @@
+"""Idle cleanup: an endpoint that nobody calls is marked, and deleted after a time of grace."""

@@ -1,0 +1,50 @@
+"""Stands in for the scoring server: same protocol, answers by rote. A model with a file `broken` does not load."""
+
+import json
+import os
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.answer(200, {"status": "healthy"})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        question = body["input_data"]["input_string"]
+        match question:
+            case "fail":
+                self.answer(400, {"error": "no such thing"})
+            case "die":
+                os._exit(9)
+            case "sleep":
+                time.sleep(5)
+            case _:
+                self.answer(200, {"output": f"you said {question}", "pid": os.getpid()})
+
+    def answer(self, status: int, body: dict[str, object]) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def main() -> None:
+    model = Path(sys.argv[sys.argv.index("--model") + 1])
+    print(f"loading {model.name}", flush=True)
+    if (model / "broken").exists():
+        print("ValueError: the weights are of another shape", file=sys.stderr, flush=True)
+        sys.exit(1)
+    port = int(sys.argv[sys.argv.index("--port") + 1])
+    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+
+
+if __name__ == "__main__":
+    main()
