@@ -52,8 +52,9 @@ class Dialogue:
         spoken = "\n".join(f"{m.role}: {m.content}" for m in self.messages)
         return hashlib.sha256(spoken.encode()).hexdigest()
 
-    def without_last_answer(self) -> Dialogue:
-        return Dialogue(self.messages[:-1])
+    def before_answer(self, rng: random.Random) -> Dialogue:
+        """The beginning of the dialogue up to one of the guest's turns, not the first."""
+        return Dialogue(self.messages[: rng.randrange(3, len(self.messages), 2)])
 
     def to_json(self) -> str:
         messages = [{"role": m.role, "content": m.content} for m in self.messages]
@@ -269,10 +270,12 @@ def write_dataset(folder: Path, *, train: int = 1600, test: int = 160, gen: int 
     The dialogues of test_gen end with the guest, as ultrachat_200k's do: the answer is for the model to give.
     """
     stream = _distinct(seed)
+    rng = random.Random(seed)
+    unanswered = (dialogue.before_answer(rng) for dialogue in stream if len(dialogue.messages) > 2)
     splits = {
         "train_sft": list(islice(stream, train)),
         "test_sft": list(islice(stream, test)),
-        "test_gen": list(islice((d.without_last_answer() for d in stream if len(d.messages) > 2), gen)),
+        "test_gen": list(islice(unanswered, gen)),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for split, dialogues in splits.items():

@@ -141,9 +141,7 @@ def _subscriptions(ports: Ports, keys: dict[str, str]) -> tuple[EventSubscriptio
         EventSubscription(
             name="dataset-uploaded",
             topic=STORAGE_ACCOUNT_ID,
-            endpoint=(
-                f"{webhooks}/blobs?functionName=Host.Functions.dataset_uploaded&code={keys['blobs_extension']}"
-            ),
+            endpoint=(f"{webhooks}/blobs?functionName=Host.Functions.dataset_uploaded&code={keys['blobs_extension']}"),
             event_types=("Microsoft.Storage.BlobCreated",),
             subject_begins_with=f"/blobServices/default/containers/{names.DATASETS}/blobs/",
         ),

@@ -27,6 +27,7 @@ from localcloud.monitor import Monitor
 from localcloud.store import Store
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator, Sequence
 
     from starlette.routing import Route
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 
 DATABASE = "azure.db"
 EVENTS_DATABASE = "eventgrid.db"
+
+_GRACE = 0.3
 
 
 class Server:
@@ -62,12 +65,7 @@ class Server:
         app.routes.extend(control.routes(self.azureml, self.monitor, faults))
         tokens = Starlette(routes=identity.routes(config))
         self._servers = (
-            _listener(
-                faults,
-                config.ports.azure,
-                certificate=str(config.server_cert),
-                key=str(config.server_key),
-            ),
+            _listener(faults, config.ports.azure, config.server_cert, config.server_key),
             _listener(tokens, config.ports.identity),
         )
 
@@ -95,14 +93,24 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Leaves the signals to the process: it has two of these."""
+    """Leaves the signals to the process, which has two of these, and does not wait for idle clients."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Requests under way have a moment. Over TLS, an idle client would hold its connection for long."""
+        asyncio.get_running_loop().call_later(_GRACE, self._abort_connections)
+        await super().shutdown(sockets)
 
-def _listener(app: ASGIApp, port: int, **tls: str) -> _Uvicorn:
+    def _abort_connections(self) -> None:
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+
+def _listener(app: ASGIApp, port: int, certificate: Path | None = None, key: Path | None = None) -> _Uvicorn:
     return _Uvicorn(
         uvicorn.Config(
             app,
@@ -113,9 +121,9 @@ def _listener(app: ASGIApp, port: int, **tls: str) -> _Uvicorn:
             log_config=None,
             log_level="warning",
             timeout_keep_alive=300,
-            timeout_graceful_shutdown=2,
-            ssl_certfile=tls.get("certificate"),
-            ssl_keyfile=tls.get("key"),
+            timeout_graceful_shutdown=5,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
         )
     )
 
@@ -126,13 +134,19 @@ async def _main(config: CloudConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
+    log.info("Azure at %s, identity at %s", config.azure_url, config.identity_url)
+    serving = asyncio.create_task(server.serve())
     delivering = asyncio.create_task(grid.run())
-    try:
-        log.info("Azure at %s, identity at %s", config.azure_url, config.identity_url)
-        await server.serve()
-    finally:
-        delivering.cancel()
-        await asyncio.gather(delivering, return_exceptions=True)
+    await asyncio.wait({serving, delivering}, return_when=asyncio.FIRST_COMPLETED)
+    if not serving.done():
+        server.stop()
+    await serving
+    stopped_by_itself = delivering.done()
+    delivering.cancel()
+    await asyncio.gather(delivering, return_exceptions=True)
+    grid.close()
+    if stopped_by_itself and (error := delivering.exception()) is not None:
+        raise error
 
 
 def main() -> None:

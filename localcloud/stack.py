@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _DEADLINE = 60.0
+_ORDER_OF_STOP = ("functions", "azure", "azurite")
 _KEY_NAMES = ("_master", "default", "eventgrid_extension", "blobs_extension")
 
 # Set where Microsoft's own hosts run: the Functions worker's code would believe that it is in Azure.
@@ -108,8 +109,8 @@ class LocalCloud:
 
     def stop(self) -> None:
         """End everything, in reverse order of start. Idempotent."""
-        for name in reversed(list(self._processes)):
-            self._processes.pop(name).stop()
+        for name in _ORDER_OF_STOP:
+            self._end(name, kill=False)
         self._held.close()
 
     def __enter__(self) -> Self:
@@ -144,7 +145,7 @@ class LocalCloud:
             *(*self._commands.functions, "--app", str(self._app_dir.resolve())),
             *("--port", str(self.config.ports.functions)),
             *("--settings", str(settings), "--keys", str(keys), "--state", str(self._state_dir)),
-            *("--message-lease", str(self._message_lease)),
+            *("--message-lease", str(max(1, round(self._message_lease)))),  # queues know whole seconds
         ]
         self._start("functions", command, self._functions_are_healthy)
 
@@ -248,14 +249,14 @@ class LocalCloud:
         return _answers(f"{self.config.azure_url}/_localcloud/health", trusted)
 
     def _functions_are_healthy(self) -> bool:
-        code = self.function_key("_master")
-        return _answers(f"{self.config.functions_url}/admin/host/status?code={code}", None)
+        headers = {"x-functions-key": self.function_key("_master")}  # in the URL it would get into logs
+        return _answers(f"{self.config.functions_url}/admin/host/status", None, headers)
 
 
-def _answers(url: str, trusted: ssl.SSLContext | None) -> bool:
+def _answers(url: str, trusted: ssl.SSLContext | None, headers: Mapping[str, str] | None = None) -> bool:
     verify = trusted or False  # no certificates are needed for plain HTTP, and loading them takes 30 ms
     try:
-        return httpx.get(url, verify=verify, timeout=5, trust_env=False).status_code == 200
+        return httpx.get(url, headers=headers, verify=verify, timeout=5, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
 

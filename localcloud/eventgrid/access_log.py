@@ -23,9 +23,7 @@ _CHUNK = 256 * 1024
 # only blobs answer 201 or 202 to PUT and DELETE of a path of two segments or more (queues and tables: 204).
 _LINE = re.compile(
     r"\[(?P<time>[^\]]+)\] "
-    r'"(?P<method>PUT|DELETE) /'
-    + re.escape(STORAGE_ACCOUNT)
-    + r"/(?P<container>[^/?\" ]+)/(?P<blob>[^?\" ]+)"
+    r'"(?P<method>PUT|DELETE) /' + re.escape(STORAGE_ACCOUNT) + r"/(?P<container>[^/?\" ]+)/(?P<blob>[^?\" ]+)"
     r"(?:\?(?P<query>[^\" ]*))? HTTP/[\d.]+\" (?P<status>\d{3}) "
 )
 

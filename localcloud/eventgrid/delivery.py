@@ -148,9 +148,7 @@ class Subscriber:
             return
         verdict = after_failure(outcome, attempts, now - delivery.accepted, self._scale)
         if isinstance(verdict, GiveUp):
-            info = DeadLetterInfo(
-                verdict.reason, attempts, outcome.name, outcome.status, delivery.accepted, now
-            )
+            info = DeadLetterInfo(verdict.reason, attempts, outcome.name, outcome.status, delivery.accepted, now)
             await self._dead_letter(delivery, info)
             log.warning("%s to %s: given up after attempt %d, %s", event.id, name, attempts, verdict.reason)
             self._store.record(
@@ -162,9 +160,7 @@ class Subscriber:
                 now=now,
             )
             return
-        log.info(
-            "%s to %s: %s, attempt %d, again in %.1f s", event.id, name, outcome.name, attempts, verdict.delay
-        )
+        log.info("%s to %s: %s, attempt %d, again in %.1f s", event.id, name, outcome.name, attempts, verdict.delay)
         self._store.record(
             delivery.id,
             "pending",
@@ -221,16 +217,12 @@ class Subscriber:
             body = answer.json()
         except ValueError:
             body = None
-        agreed = (
-            answer.status_code == 200 and isinstance(body, dict) and body.get("validationResponse") == code
-        )
+        agreed = answer.status_code == 200 and isinstance(body, dict) and body.get("validationResponse") == code
         return agreed or self._refused(answer)
 
     async def _cloud_events_handshake(self) -> bool:
         """https://github.com/cloudevents/spec/blob/v1.0/http-webhook.md#4-abuse-protection"""
-        answer = await self._client.options(
-            self._subscription.endpoint, headers={"WebHook-Request-Origin": _ORIGIN}
-        )
+        answer = await self._client.options(self._subscription.endpoint, headers={"WebHook-Request-Origin": _ORIGIN})
         allowed = answer.headers.get("webhook-allowed-origin")
         return (answer.status_code == 200 and allowed in ("*", _ORIGIN)) or self._refused(answer)
 

@@ -67,8 +67,7 @@ def timestamp(seconds: float) -> str:
 
 def custom_topic_id(name: str) -> str:
     return (
-        f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{RESOURCE_GROUP}"
-        f"/providers/Microsoft.EventGrid/topics/{name}"
+        f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.EventGrid/topics/{name}"
     )
 
 

@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 class EventGrid:
     """Implements localcloud.events.EventSink; `routes` belong into an HTTPS server, `run()` beside it.
 
-    Raises ValueError when two event subscriptions have the same name. `faults` may be replaced at any time.
+    Raises ValueError when two event subscriptions have the same name, or an endpoint is no HTTP URL. `faults`
+    may be replaced at any time.
     """
 
     def __init__(
@@ -49,6 +50,9 @@ class EventGrid:
         names = [subscription.name for subscription in config.event_subscriptions]
         if len(set(names)) != len(names):
             raise ValueError(f"event subscriptions need different names: {names}")
+        for subscription in config.event_subscriptions:
+            if not subscription.endpoint.startswith(("http://", "https://")):
+                raise ValueError(f"event subscription {subscription.name}: the endpoint is not an HTTP URL")
         self.faults = api.Faults(enabled=config.event_grid_enabled)
         self._config = config
         self._clock = clock

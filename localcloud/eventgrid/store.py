@@ -99,9 +99,7 @@ class Store:
         with self._lock:
             self._db.close()
 
-    def accept(
-        self, accepted: Sequence[Accepted], now: float, *, read: tuple[str, LogPosition] | None = None
-    ) -> None:
+    def accept(self, accepted: Sequence[Accepted], now: float, *, read: tuple[str, LogPosition] | None = None) -> None:
         """Write the events, what is owed to whom, and how far their source was `read`: all or nothing."""
         with self._lock, self._db:
             for item in accepted:
@@ -135,8 +133,7 @@ class Store:
         """Delivery ids and when they are due, the most urgent first."""
         with self._lock:
             return self._db.execute(
-                "SELECT id, due FROM deliveries WHERE state = 'pending' AND subscription = ?"
-                " ORDER BY due, id LIMIT ?",
+                "SELECT id, due FROM deliveries WHERE state = 'pending' AND subscription = ? ORDER BY due, id LIMIT ?",
                 (subscription, limit),
             ).fetchall()
 

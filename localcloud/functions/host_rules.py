@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _FUNCTION_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_\-]{0,127}")
 _BINDING_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]*(_[a-zA-Z0-9]+)*|\$return")
-_QUEUE_NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
+_QUEUE_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9](?:-?[a-z0-9])*")
 _TRIGGERS = frozenset({"httpTrigger", "queueTrigger", "blobTrigger", "eventGridTrigger", "timerTrigger"})
 _BRACES = re.compile(r"\{[^{}]*\}")
 

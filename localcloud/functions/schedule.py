@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
@@ -69,7 +69,10 @@ class Schedule:
         following = croniter(
             self.expression, moment, second_at_beginning=True, day_or=False, ret_type=datetime
         )
-        occurrence: datetime = following.get_next()
+        try:
+            occurrence: datetime = following.get_next()
+        except CroniterBadDateError as error:
+            raise ValueError(f"the schedule '{self.expression}' never occurs") from error
         return occurrence
 
     def is_monitored(self, now: datetime) -> bool:

@@ -6,6 +6,7 @@ Microsoft's worker for these versions is not on PyPI; `RuntimeEngine` runs the o
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread
 import contextvars
 import importlib
 import inspect
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from localcloud.functions.typed_data import OutputData
 
 _DEFAULT_THREADS = "8"
+_OWN_FILES = (__file__, concurrent.futures.thread.__file__)
 _current_invocation: contextvars.ContextVar[str | None] = contextvars.ContextVar("invocation", default=None)
 
 
@@ -79,9 +81,17 @@ class SdkEngine:
                 )
             return _results(function, outs, result)
         except Exception as error:
-            raise FunctionFailedError(
-                f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
-            ) from error
+            raise FunctionFailedError(f"{type(error).__name__}: {error}", _trace(error)) from error
+
+
+def _trace(error: Exception) -> str:
+    """Without the engine's own frames at its top."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        if trace.tb_frame.f_code.co_filename not in _OWN_FILES:
+            break
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
 
 
 def _call(function: Callable[..., Any], arguments: Mapping[str, Any], invocation_id: str) -> Any:

@@ -124,7 +124,7 @@ async def serve(prepared: Prepared) -> bool:
     loop.set_default_executor(ThreadPoolExecutor(_STORAGE_THREADS, thread_name_prefix="storage"))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _on_signal, stop, number)
+        loop.add_signal_handler(number, stop.set)
     options = prepared.options
     host = Host(
         prepared.engine, prepared.config, os.environ, prepared.keys, prepared.identity, options.message_lease
@@ -139,6 +139,7 @@ async def serve(prepared: Prepared) -> bool:
             ws="none",
             log_config=None,
             access_log=False,
+            server_header=False,
             timeout_graceful_shutdown=max(1, round(options.grace)),
         )
     )
@@ -154,10 +155,3 @@ async def serve(prepared: Prepared) -> bool:
     await serving
     log.info("Host stopped")
     return drained and not host.runner.running
-
-
-def _on_signal(stop: asyncio.Event, number: int) -> None:
-    if stop.is_set():
-        log.warning("second %s: leaving at once", signal.Signals(number).name)
-        os._exit(1)
-    stop.set()

@@ -102,7 +102,7 @@ class FineTuning:
         self._evaluate(step=0)
         self.model.train()
         for step, group in zip(range(1, plan.total + 1), self._step_batches(), strict=False):
-            rate = scheduler.get_last_lr()[0]
+            rate = float(scheduler.get_last_lr()[0])
             self._running.append(self._learn(group, optimizer))
             scheduler.step()
             self._log(step, rate)

@@ -89,7 +89,7 @@ def load_model(folder: Path) -> LoadedModel:
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, found.adapter)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # transformers, safetensors, tokenizers and peft have no common base
         raise ModelFolderError(f"The model in {folder} can not be loaded: {error}") from error
     _complete(tokenizer, folder)
     return LoadedModel(model, tokenizer)

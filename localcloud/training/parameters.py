@@ -68,27 +68,27 @@ _NOT_ON_A_PROCESSOR = {
     "resume_from_checkpoint": ("true", "a run starts from the base model"),
 }
 
-_AT_LEAST_ONE = (
-    "num_train_epochs",
-    "per_device_train_batch_size",
-    "per_device_eval_batch_size",
-    "gradient_accumulation_steps",
-    "lora_r",
-    "lora_alpha",
-    "eval_steps",
-    "logging_steps",
-    "early_stopping_patience",
-)
-_AT_LEAST_ZERO = (
-    "learning_rate",
-    "warmup_steps",
-    "weight_decay",
-    "adam_epsilon",
-    "max_grad_norm",
-    "evaluation_steps_interval",
-    "early_stopping_threshold",
-)
-_BELOW_ONE = ("adam_beta1", "adam_beta2", "lora_dropout", "evaluation_steps_interval")
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "num_train_epochs": (1, math.inf),
+    "per_device_train_batch_size": (1, math.inf),
+    "per_device_eval_batch_size": (1, math.inf),
+    "gradient_accumulation_steps": (1, math.inf),
+    "learning_rate": (0, math.inf),
+    "warmup_steps": (0, math.inf),
+    "weight_decay": (0, math.inf),
+    "adam_beta1": (0, 0.9999999),
+    "adam_beta2": (0, 0.9999999),
+    "adam_epsilon": (0, math.inf),
+    "max_grad_norm": (0, math.inf),
+    "lora_r": (1, math.inf),
+    "lora_alpha": (1, math.inf),
+    "lora_dropout": (0, 0.99),
+    "evaluation_steps_interval": (0, 1),
+    "eval_steps": (1, math.inf),
+    "logging_steps": (1, math.inf),
+    "early_stopping_patience": (1, math.inf),
+    "early_stopping_threshold": (0, math.inf),
+}
 
 
 def parse(inputs: Mapping[str, str]) -> Parameters:
@@ -107,15 +107,11 @@ def parse(inputs: Mapping[str, str]) -> Parameters:
 
 
 def _check_bounds(parameters: Parameters) -> None:
-    for names, is_fine, bound in (
-        (_AT_LEAST_ONE, lambda value: value >= 1, "at least 1"),
-        (_AT_LEAST_ZERO, lambda value: value >= 0, "0 or more"),
-        (_BELOW_ONE, lambda value: 0 <= value < 1, "in [0, 1)"),
-    ):
-        for name in names:
-            value = getattr(parameters, name)
-            if not is_fine(value):
-                raise UserError(f"Input {name} must be {bound}, not {value}.")
+    for name, (low, high) in _BOUNDS.items():
+        value = getattr(parameters, name)
+        if not low <= value <= high:
+            bound = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+            raise UserError(f"Input {name} must be {bound}, not {value}.")
 
 
 def _integer(name: str, text: str) -> int:

@@ -73,11 +73,15 @@ def _cosine(done: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * done))
 
 
+def _constant(_: float) -> float:
+    return 1.0
+
+
 _CURVES: dict[Scheduler, Callable[[float], float]] = {
     "linear": lambda done: 1.0 - done,
     "cosine": _cosine,
     "cosine_with_restarts": _cosine,  # with transformers' default of one cycle there is no restart
     "polynomial": lambda done: (1.0 - done) * (1.0 - _POLYNOMIAL_END) + _POLYNOMIAL_END,
-    "constant": lambda done: 1.0,
-    "constant_with_warmup": lambda done: 1.0,
+    "constant": _constant,
+    "constant_with_warmup": _constant,
 }

@@ -29,7 +29,7 @@ class Reservoir:
     def offer(self, lines: Sequence[bytes]) -> None:
         end = self._seen + len(lines)
         while self._next < end:
-            line = lines[int(self._next) - self._seen].rstrip(b"\r")
+            line = lines[int(self._next) - self._seen].rstrip(b"\r\n")
             self._place(line if len(line) <= self._max_bytes else None)
         self._seen = end
 

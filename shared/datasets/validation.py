@@ -138,7 +138,7 @@ class _Check:
     def _check_line(self, single: Block) -> None:
         if _is_utf8(single) and self._accept(single, decode_open_row):
             return
-        found = diagnose(single.lines[0], self._rules)
+        found = diagnose(single.lines[0].rstrip(b"\r\n"), self._rules)
         if isinstance(found, Fault):
             self.fault(found, line=single.first_line, offset=single.offset)
         else:

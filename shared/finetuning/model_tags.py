@@ -22,7 +22,7 @@ _TASK_KEYS = ("finetuning-tasks", "fineTuningTasks")
 
 
 def literal_tag(tags: Mapping[str, str], name: str) -> object | None:
-    """The value of a tag that holds a Python literal, or None when it is absent or blank.
+    """The value of a tag that holds a Python literal, or None when it is absent, blank or None.
 
     Raises PermanentError "MalformedModelTag" for anything that is not a literal, is longer than
     MAX_TAG_CHARACTERS or is nested too deeply for Python's parser.

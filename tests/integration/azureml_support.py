@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import shutil
 import socket
 import ssl
 import sys
 import threading
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -71,54 +72,53 @@ class RecordingSink:
 
     def of_run(self, run_id: str) -> list[str]:
         """Event types of a run; of RunStatusChanged the status."""
-        return [
-            event.data.get("runStatus", event.type)
-            for event in self.events
-            if event.data.get("runId") == run_id
-        ]
+        return [event.data.get("runStatus", event.type) for event in self.events if event.data.get("runId") == run_id]
 
 
 @dataclass
 class Cloud:
     config: CloudConfig
     sink: RecordingSink
+    tokens: dict[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def http(self) -> httpx.Client:
         """Without a token."""
         trusted = ssl.create_default_context(cafile=str(self.config.ca_file))
         return httpx.Client(base_url=self.config.azure_url, verify=trusted, trust_env=False, timeout=30)
 
     def token(self, resource: str | None = None) -> str:
-        answer = httpx.get(
-            self.config.identity_url,
-            params={"api-version": "2019-08-01", "resource": resource or self.config.azure_url},
-            headers={"X-IDENTITY-HEADER": self.config.identity_header},
-            trust_env=False,
-        )
-        return str(answer.raise_for_status().json()["access_token"])
+        wanted = resource or self.config.azure_url
+        if wanted not in self.tokens:
+            answer = httpx.get(
+                self.config.identity_url,
+                params={"api-version": "2019-08-01", "resource": wanted},
+                headers={"X-IDENTITY-HEADER": self.config.identity_header},
+                trust_env=False,
+            )
+            self.tokens[wanted] = answer.raise_for_status().json()["access_token"]
+        return self.tokens[wanted]
+
+    def close(self) -> None:
+        self.http.close()
 
     def arm(self, method: str, path: str, body: object = None, version: str = "2023-04-01-preview") -> httpx.Response:
         """A call to something in the workspace."""
-        with self.http as client:
-            return client.request(
-                method,
-                WORKSPACE_ID + path,
-                params={"api-version": version},
-                headers={"Authorization": f"Bearer {self.token()}"},
-                json=body,
-            )
+        return self.http.request(
+            method,
+            WORKSPACE_ID + path,
+            params={"api-version": version},
+            headers={"Authorization": f"Bearer {self.token()}"},
+            json=body,
+        )
 
     def control(self, method: str, path: str, body: object = None) -> Any:
-        with self.http as client:
-            return client.request(method, f"/_localcloud{path}", json=body).raise_for_status().json()
+        return self.http.request(method, f"/_localcloud{path}", json=body).raise_for_status().json()
 
     def ml_client(self) -> MLClient:
         from azure.ai.ml import MLClient
 
-        return MLClient(
-            ManagedIdentityCredential(), SUBSCRIPTION_ID, RESOURCE_GROUP, WORKSPACE, **self._cloud()
-        )
+        return MLClient(ManagedIdentityCredential(), SUBSCRIPTION_ID, RESOURCE_GROUP, WORKSPACE, **self._cloud())
 
     def registry_client(self) -> MLClient:
         from azure.ai.ml import MLClient
@@ -132,17 +132,15 @@ class Cloud:
 
         with BlobServiceClient(self.config.blob_url, ManagedIdentityCredential()) as service:
             container = service.get_container_client("data")
-            try:
+            with suppress(ResourceExistsError):
                 container.create_container()
-            except ResourceExistsError:
-                pass
             blob = container.upload_blob(name, content, overwrite=True)
             return str(blob.url)
 
     def _cloud(self) -> dict[str, Any]:
         base = f"{self.config.azure_url}/"
         return {
-            "cloud": "LocalCloud",
+            "cloud": f"LocalCloud{self.config.ports.azure}",  # the SDK remembers clouds by name
             "cloud_metadata": {
                 "azure_portal": "https://portal.azure.com/",
                 "resource_manager": base,
@@ -154,8 +152,12 @@ class Cloud:
         }
 
 
-def new_config(folder: Path, **changes: Any) -> CloudConfig:
+def new_config(folder: Path, storage: CloudConfig | None = None, **changes: Any) -> CloudConfig:
+    """`storage`: the cloud whose Azurite this one shares, and therefore its certificates."""
     ports = Ports(*free_ports(6))
+    if storage is not None:
+        ports = replace(ports, blob=storage.ports.blob)
+        shutil.copytree(storage.ca_file.parent, folder / "certs")
     config = CloudConfig(
         state_dir=str(folder),
         ports=ports,
@@ -203,6 +205,7 @@ def running(config: CloudConfig, sink: RecordingSink | None = None) -> Iterator[
             until(lambda: is_up(config))
             yield cloud
         finally:
+            cloud.close()
             loop.call_soon_threadsafe(server.stop)
             thread.join(20)
             assert not thread.is_alive()
@@ -221,9 +224,7 @@ def environment(config: CloudConfig) -> Iterator[None]:
 @contextmanager
 def azurite(config: CloudConfig) -> Iterator[None]:
     folder = Path(config.state_dir)
-    process = azurite_process(
-        config, find_azurite(Path(__file__)), persistent=False, log_file=folder / "azurite.err"
-    )
+    process = azurite_process(config, find_azurite(Path(__file__)), persistent=False, log_file=folder / "azurite.err")
     process.start()
     try:
         process.wait_until_ready(lambda: azurite_is_up(config), 30)
@@ -258,7 +259,7 @@ def pipeline_job(cloud: Cloud, name: str, train_file: str, **parameters: Any) ->
     component = registry.components.get(name="chat_completion_pipeline", label="latest")
     model = registry.models.get(MODEL, label="latest")
 
-    @pipeline(name=name)
+    @pipeline(name=name)  # type: ignore[untyped-decorator] # the SDK is not typed
     def create_pipeline() -> dict[str, Any]:
         node = component(
             mlflow_model_path=Input(type="mlflow_model", path=model.id),
@@ -329,4 +330,69 @@ def state_of(cloud: Cloud, path: str) -> str:
 
 
 def request_body(question: str) -> dict[str, Any]:
-    return json.loads(json.dumps({"input_data": {"input_string": question, "parameters": {}}}))
+    return {"input_data": {"input_string": question, "parameters": {}}, "params": {}}
+
+
+def trained_model(cloud: Cloud, name: str, *orders: str) -> str:
+    """Run a job, register its output as version 1 of `name`. Gives the model's ARM id."""
+    train_file = cloud.upload(f"{name}.jsonl", "\n".join(orders))
+    assert cloud.arm("PUT", f"/jobs/{name}", job_body(train_file)).status_code == 201
+    assert job_ended(cloud, name)["status"] == "Completed"
+    body = {
+        "properties": {
+            "modelType": "mlflow_model",
+            "modelUri": f"azureml://jobs/{name}/outputs/trained_model",
+        }
+    }
+    answer = cloud.arm("PUT", f"/models/{name}/versions/1", body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def create_endpoint(cloud: Cloud, name: str) -> None:
+    body = {"location": "eastus", "properties": {"authMode": "Key"}, "tags": {"owner": "tests"}}
+    answer = cloud.arm("PUT", f"/onlineEndpoints/{name}", body)
+    assert answer.status_code == 201, answer.text
+    until(lambda: state_of(cloud, f"/onlineEndpoints/{name}") == "Succeeded")
+
+
+def deployment_body(model: str) -> dict[str, Any]:
+    return {
+        "location": "eastus",
+        "sku": {"name": "Default", "capacity": 1},
+        "properties": {
+            "endpointComputeType": "Managed",
+            "model": model,
+            "instanceType": "Standard_NC24ads_A100_v4",
+            "requestSettings": {"requestTimeout": "PT1S"},
+        },
+    }
+
+
+def deploy(cloud: Cloud, endpoint: str, name: str, model: str) -> str:
+    """Gives the final state."""
+    path = f"/onlineEndpoints/{endpoint}/deployments/{name}"
+    answer = cloud.arm("PUT", path, deployment_body(model))
+    assert answer.status_code in (200, 201), answer.text
+    until(lambda: state_of(cloud, path) in ("Succeeded", "Failed"))
+    return state_of(cloud, path)
+
+
+def set_traffic(cloud: Cloud, endpoint: str, **shares: int) -> httpx.Response:
+    body = {"location": "eastus", "properties": {"authMode": "Key", "traffic": shares}}
+    answer = cloud.arm("PUT", f"/onlineEndpoints/{endpoint}", body)
+    if answer.is_success:
+        until(lambda: state_of(cloud, f"/onlineEndpoints/{endpoint}") == "Succeeded")
+    return answer
+
+
+def score(
+    cloud: Cloud, endpoint: str, question: str, *, deployment: str | None = None, key: str | None = None
+) -> httpx.Response:
+    """With the endpoint's key unless one is given."""
+    if key is None:
+        key = cloud.arm("POST", f"/onlineEndpoints/{endpoint}/listKeys").json()["primaryKey"]
+    headers = {"Authorization": f"Bearer {key}"}
+    if deployment is not None:
+        headers["azureml-model-deployment"] = deployment
+    return cloud.http.post(f"/inference/{endpoint}/score", json=request_body(question), headers=headers)

@@ -53,7 +53,7 @@ STAND_IN = """
 
     async def status(request):
         keys = __import__("json").loads(Path(option["--keys"]).read_text())
-        right = request.query_params.get("code") == keys["_master"]
+        right = request.headers.get("x-functions-key") == keys["_master"]
         return JSONResponse({"state": "Running", "options": option}, 200 if right else 401)
 
     def serve(routes, port, **tls):
@@ -176,7 +176,8 @@ def test_storage_is_created_once_and_then_left_alone(cloud: LocalCloud) -> None:
 
 def test_the_functions_host_is_told_everything_that_the_app_needs(cloud: LocalCloud) -> None:
     key = cloud.function_key("_master")
-    options = httpx.get(f"{cloud.config.functions_url}/admin/host/status?code={key}").json()["options"]
+    status = f"{cloud.config.functions_url}/admin/host/status"
+    options = httpx.get(status, headers={"x-functions-key": key}).json()["options"]
     settings = json.loads(Path(options["--settings"]).read_text())
 
     assert options["--app"] == str(ROOT)

@@ -115,6 +115,7 @@ ERRORS = [
     ("ShareGPT", line({"conversations": [{"from": "human", "value": "SECRET"}]}), "sharegpt"),
     ("Alpaca", line({"instruction": "SECRET", "output": "SECRET"}), "missing_messages"),
     ("bad UTF-8 in another column", GOOD[:-1] + b',"x":"\xff"}', "bad_utf8"),
+    ("missing role beside a huge number", damaged([USER, {}])[:-1] + b',"x":1e999}', "missing_role"),
     ("lone surrogate in another column", GOOD[:-1] + rb',"x":"\ud800"}', "lone_surrogate"),
 ]
 
@@ -244,6 +245,12 @@ def test_a_split_needs_enough_rows(split: str, rows: int, valid: bool) -> None:
 
     assert report.valid is valid
     assert report.error_counts == ({} if valid else {"too_few_rows": 1})
+
+
+def test_a_blank_line_is_not_a_row_of_a_split_that_has_too_few() -> None:
+    report = check(b"\n" + b"".join(line(row(number)) + b"\n" for number in range(9)))
+
+    assert report.error_counts == {"blank_line": 1, "too_few_rows": 1}
 
 
 @pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf"])

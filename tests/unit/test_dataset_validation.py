@@ -178,6 +178,28 @@ def test_only_the_first_findings_are_kept_but_all_are_counted() -> None:
     }
 
 
+def test_conversations_that_differ_anywhere_are_not_duplicates() -> None:
+    report = check(
+        jsonl(
+            conversation("q", "a"),
+            conversation("q", "b"),
+            conversation("q", "a", "q", "a"),
+            conversation("q", "a", system="s"),
+            conversation("q", "a", system="t"),
+        )
+    )
+
+    assert report.warning_counts == {}
+
+
+def test_large_and_small_chunks_are_hashed_in_their_order() -> None:
+    chunks = [jsonl(*rows(20_000)), *(jsonl(row) for row in rows(50)), jsonl(*rows(20_000))]
+
+    report = validate_split(chunks, split="train_sft")
+
+    assert report.sha256 == hashlib.sha256(b"".join(chunks)).hexdigest()
+
+
 def test_a_conversation_in_both_splits_is_a_leak() -> None:
     train = check(jsonl(*rows(20)), split="train_sft")
     test = check(jsonl(*rows(5, first=17)))
@@ -187,7 +209,7 @@ def test_a_conversation_in_both_splits_is_a_leak() -> None:
 
 def test_a_failure_to_read_is_passed_on() -> None:
     def broken() -> Iterator[bytes]:
-        yield jsonl(*rows(20)) * 20_000
+        yield jsonl(*rows(20)) * 1_000
         raise ConnectionError("cut")
 
     with pytest.raises(ConnectionError, match="cut"):

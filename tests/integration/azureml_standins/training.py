@@ -21,19 +21,15 @@ def main() -> int:
     emit(type="step_started", step="chat_completion_datapreprocess")
     if "bad data" in orders:
         message = "Dataset has 3 rows, at least 10 are needed."
-        emit(
-            type="step_failed", step="chat_completion_datapreprocess", code="UserError", message=message
-        )
+        emit(type="step_failed", step="chat_completion_datapreprocess", code="UserError", message=message)
         return 1
     emit(type="step_completed", step="chat_completion_datapreprocess")
     emit(type="step_started", step="chat_completion_finetune")
     for at in range(1, 4):
-        emit(
-            type="metric", step="chat_completion_finetune", name="loss", value=3.0 / at, at=at, total=3
-        )
+        emit(type="metric", step="chat_completion_finetune", name="loss", value=3.0 / at, at=at, total=3)
     if "crash" in orders:
         os._exit(7)
-    while "wait" in orders and not (Path(job["work_dir"]).parents[3] / "go on").exists():
+    while "wait" in orders and not (Path(job["work_dir"]).parents[2] / "go on").exists():
         time.sleep(0.02)
     model = Path(job["outputs"]["mlflow_model_folder"])
     (model / "MLmodel").write_text("flavors: {}\n")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.integration.functions_app_sample.harness import Azurite, FunctionsHost
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NewHost = Callable[..., FunctionsHost]
 
@@ -32,14 +34,10 @@ def sample_settings(storage: Azurite, host_id: str, **more: str) -> dict[str, st
 
 
 @pytest.fixture(scope="session")
-def shared_host(
-    functions_storage: Azurite, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[FunctionsHost]:
+def shared_host(functions_storage: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FunctionsHost]:
     """One host for all tests that leave no trace in each other's way."""
     directory = tmp_path_factory.mktemp("functions")
-    host = FunctionsHost(
-        directory, sample_settings(functions_storage, "shared"), directory / "record.jsonl"
-    ).start()
+    host = FunctionsHost(directory, sample_settings(functions_storage, "shared"), directory / "record.jsonl").start()
     yield host
     assert host.stop() == 0
 
@@ -49,9 +47,7 @@ def new_host(functions_storage: Azurite, tmp_path: Path) -> Iterator[NewHost]:
     """Makes hosts of a test's own; `name` is the directory, `host_id` what hosts of one app share."""
     hosts: list[FunctionsHost] = []
 
-    def make(
-        host_id: str, name: str = "host", settings: dict[str, str] | None = None, **fields: Any
-    ) -> FunctionsHost:
+    def make(host_id: str, name: str = "host", settings: dict[str, str] | None = None, **fields: Any) -> FunctionsHost:
         all_settings = sample_settings(functions_storage, host_id, **(settings or {}))
         host = FunctionsHost(tmp_path / name, all_settings, tmp_path / "record.jsonl", **fields)
         hosts.append(host)

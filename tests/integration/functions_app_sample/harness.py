@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64DecodePolicy, TextBase64EncodePolicy
 
@@ -54,16 +55,19 @@ class Azurite:
 
     def __init__(self, log: Path) -> None:
         self.blob_port, self.queue_port, table_port = free_port(), free_port(), free_port()
-        self._process = subprocess.Popen(
-            [
-                str(ROOT / "node_modules/.bin/azurite"),
-                *("--silent", "--skipApiVersionCheck", "--disableTelemetry", "--inMemoryPersistence"),
-                *("--blobPort", str(self.blob_port), "--queuePort", str(self.queue_port)),
-                *("--tablePort", str(table_port)),
-            ],
-            stdout=log.open("w"),
-            stderr=subprocess.STDOUT,
-        )
+        with log.open("w") as output:
+            self._process = subprocess.Popen(
+                [
+                    str(ROOT / "node_modules/.bin/azurite"),
+                    *("--silent", "--skipApiVersionCheck", "--disableTelemetry", "--inMemoryPersistence"),
+                    *("--blobPort", str(self.blob_port), "--queuePort", str(self.queue_port)),
+                    *("--tablePort", str(table_port)),
+                ],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.blobs = BlobServiceClient.from_connection_string(self.connection_string)
+        self._queues = QueueServiceClient.from_connection_string(self.connection_string)
         for port in (self.blob_port, self.queue_port):
             eventually(lambda port=port: _accepts(port), f"Azurite listens on {port}", 30)
 
@@ -75,12 +79,8 @@ class Azurite:
             f"QueueEndpoint=http://127.0.0.1:{self.queue_port}/devstoreaccount1;"
         )
 
-    @property
-    def blobs(self) -> BlobServiceClient:
-        return BlobServiceClient.from_connection_string(self.connection_string)
-
     def queue(self, name: str) -> QueueClient:
-        return QueueServiceClient.from_connection_string(self.connection_string).get_queue_client(
+        return self._queues.get_queue_client(
             name,
             message_encode_policy=TextBase64EncodePolicy(),
             message_decode_policy=TextBase64DecodePolicy(),
@@ -99,12 +99,12 @@ class Azurite:
         client = self.queue(queue)
         try:
             return [str(message.content) for message in client.peek_messages(32)]
-        except Exception as error:
-            if getattr(error, "status_code", None) == 404:
-                return []
-            raise
+        except ResourceNotFoundError:
+            return []
 
     def stop(self) -> None:
+        self.blobs.close()
+        self._queues.close()
         self._process.terminate()
         self._process.wait(10)
 
@@ -128,24 +128,28 @@ class FunctionsHost:
 
     def start(self) -> FunctionsHost:
         self.launch()
-        eventually(self._is_ready, f"the host answers:\n{self.log()}", 30)
+        return self.start_waiting()
+
+    def start_waiting(self) -> FunctionsHost:
+        eventually(self._is_ready, "the host answers", 30)
         return self
 
     def launch(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._write("settings.json", {**self.settings, "RECORD": str(self.record)})
         self._write("keys.json", KEYS)
-        self.process = subprocess.Popen(
-            [
-                *(self.python, "-m", "localcloud.functions", "--app", str(self.app), "--port", str(self.port)),
-                *("--settings", str(self.directory / "settings.json")),
-                *("--keys", str(self.directory / "keys.json"), "--state", str(self.directory / "state")),
-                *self.options,
-            ],
-            cwd=ROOT,
-            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-            stderr=self._log_file.open("a"),
-        )
+        with self._log_file.open("a") as output:
+            self.process = subprocess.Popen(
+                [
+                    *(self.python, "-m", "localcloud.functions", "--app", str(self.app), "--port", str(self.port)),
+                    *("--settings", str(self.directory / "settings.json")),
+                    *("--keys", str(self.directory / "keys.json"), "--state", str(self.directory / "state")),
+                    *self.options,
+                ],
+                cwd=ROOT,
+                env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+                stderr=output,
+            )
 
     @property
     def url(self) -> str:

@@ -79,7 +79,7 @@ def on_event(event: func.EventGridEvent) -> None:
 
 @app.event_grid_trigger("event")
 def on_cloud_event(event: func.CloudEvent) -> None:
-    record("on_cloud_event", id=event.id, subject=event.subject, type=event.type, data=event.data)
+    record("on_cloud_event", id=event.id, subject=event.subject, type=event.type, data=event.get_json())
 
 
 @app.blob_trigger("client", path="incoming/{folder}/{name}", connection="STORAGE", source="EventGrid")

@@ -1,0 +1,63 @@
+"""What the Functions host needs of the app: it indexes, starts light, and declares what we mean."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("azure.ai.ml", "pandas", "transformers", "torch", "numpy", "azure.monitor.querymetrics", "localcloud")
+
+INDEX = """
+import json, sys
+sys.path.insert(0, {root!r})
+import function_app
+functions = {{f.get_function_name(): [json.loads(b) for b in f.get_raw_bindings()] for f in function_app.app.get_functions()}}
+print(json.dumps({{"functions": functions, "modules": sorted(sys.modules)}}))
+"""
+
+
+def indexed() -> tuple[dict[str, list[dict[str, object]]], set[str]]:
+    """Indexed in a fresh process without any app setting, as the host does it."""
+    done = subprocess.run(
+        [sys.executable, "-c", INDEX.format(root=str(ROOT))], capture_output=True, text=True, check=True, env={}
+    )
+    answer = json.loads(done.stdout)
+    return answer["functions"], set(answer["modules"])
+
+
+def test_importing_the_app_imports_nothing_heavy_and_reads_no_setting() -> None:
+    _, modules = indexed()
+    assert [name for name in HEAVY if name in modules] == []
+
+
+def test_every_function_of_the_design_is_there_with_its_trigger() -> None:
+    functions, _ = indexed()
+    assert {name: bindings[0]["type"] for name, bindings in functions.items()} == {
+        "dataset_uploaded": "blobTrigger",
+        "dataset_settled": "queueTrigger",
+        "job_completed": "eventGridTrigger",
+        "deployment_progress": "queueTrigger",
+        "smoke_test": "queueTrigger",
+        "idle_cleanup": "timerTrigger",
+        "reconcile": "timerTrigger",
+        "list_tunings": "httpTrigger",
+        "get_tuning": "httpTrigger",
+        "replay_tuning": "httpTrigger",
+        "list_endpoints": "httpTrigger",
+    }
+
+
+def test_blob_events_come_by_event_grid_and_content_is_never_bound() -> None:
+    functions, _ = indexed()
+    (binding,) = functions["dataset_uploaded"]
+    assert binding["source"] == "EventGrid"
+    assert binding["path"] == "datasets/{name}"
+
+
+def test_every_http_function_wants_a_function_key() -> None:
+    functions, _ = indexed()
+    triggers = [bindings[0] for bindings in functions.values() if bindings[0]["type"] == "httpTrigger"]
+    assert {trigger["authLevel"] for trigger in triggers} == {"FUNCTION"}

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from shared.errors import PermanentError
+from shared.serving.sample import Sample, draw_sample
+
+USER = {"role": "user", "content": "2026-01-01"}
+ANSWER = {"role": "assistant", "content": "007"}
+
+
+def lines(*rows: object) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def test_a_final_answer_is_held_back_as_the_ground_truth() -> None:
+    system = {"role": "system", "content": "Be brief."}
+
+    sample = draw_sample(lines({"messages": [system, USER, ANSWER]}), seed=1)
+
+    assert sample == Sample((system, USER), "007")
+
+
+def test_a_row_that_ends_with_the_users_turn_has_no_ground_truth() -> None:
+    sample = draw_sample(lines({"messages": [USER, ANSWER, USER]}), seed=1)
+
+    assert sample == Sample((USER, ANSWER, USER), None)
+
+
+def test_earlier_answers_are_part_of_the_question() -> None:
+    last = {"role": "assistant", "content": "last"}
+
+    sample = draw_sample(lines({"messages": [USER, ANSWER, USER, last]}), seed=1)
+
+    assert sample == Sample((USER, ANSWER, USER), "last")
+
+
+def test_only_role_and_content_are_sent() -> None:
+    sample = draw_sample(lines({"messages": [{**USER, "name": "Ann", "extra": 1}]}), seed=1)
+
+    assert sample.messages == (USER,)
+
+
+def test_the_seed_decides_which_row_is_drawn() -> None:
+    rows = lines(*({"messages": [{"role": "user", "content": str(number)}]} for number in range(20)))
+
+    drawn = {seed: draw_sample(rows, seed=seed).messages[0]["content"] for seed in range(40)}
+
+    assert drawn == {seed: draw_sample(rows, seed=seed).messages[0]["content"] for seed in range(40)}
+    assert len(set(drawn.values())) > 10
+
+
+def test_any_integer_is_a_seed() -> None:
+    rows = lines({"messages": [USER]})
+
+    assert draw_sample(rows, seed=-1) == draw_sample(rows, seed=2**80) == Sample((USER,), None)
+
+
+def test_texts_stay_what_they_are() -> None:
+    content = "00123 2026-01-01 1e5 \u2028 \u0085 \x00 null 😀"
+
+    sample = draw_sample(lines({"date": "2026-01-01", "messages": [{"role": "user", "content": content}]}), seed=1)
+
+    assert sample.messages[0]["content"] == content
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lines({"id": 10**30, "messages": [USER]}),
+        b"\xef\xbb\xbf" + lines({"messages": [USER]}),
+        lines({"messages": [USER]}).replace(b"\n", b"\r\n") + b"\r\n\r\n",
+    ],
+    ids=["integer beyond 64 bits", "byte order mark", "Windows line ends"],
+)
+def test_valid_rows_that_readers_stumble_over_are_read(rows: bytes) -> None:
+    assert draw_sample(rows, seed=1).messages == (USER,)
+
+
+def test_rows_that_make_no_question_are_never_drawn() -> None:
+    tool = {"role": "tool", "content": "42"}
+    call: object = {"role": "assistant", "content": None, "tool_calls": []}
+    rows = lines(
+        {"messages": [USER, call, tool, ANSWER]},
+        {"messages": [ANSWER]},
+        {"messages": "text"},
+        {"messages": None},
+        {"messages": []},
+        {"messages": [{"role": "user", "content": ["part"]}]},
+        {"other": 1},
+        {"messages": [USER]},
+    )
+
+    assert all(draw_sample(rows, seed=seed).messages == (USER,) for seed in range(20))
+
+
+@pytest.mark.parametrize(
+    "rows", [b"", b"\n", b"no json\n", b"[1]\n", b"7\n", lines({"a": 1}), lines({"messages": [ANSWER]}), b"\xff"]
+)
+def test_without_a_usable_row_there_is_no_sample(rows: bytes) -> None:
+    with pytest.raises(PermanentError) as caught:
+        draw_sample(rows, seed=1)
+
+    assert caught.value.code == "NoSample"
+
+
+def test_contents_do_not_show_in_the_representation() -> None:
+    assert "2026" not in repr(draw_sample(lines({"messages": [USER, ANSWER]}), seed=1))
