@@ -71,7 +71,7 @@ class AppClient:
             scoring_uri,
             headers={"Authorization": f"Bearer {key}"},
             json=question_body(question),
-            verify=self._trust(),
+            verify=self.trust(),
             timeout=60,
             trust_env=False,
         )
@@ -92,12 +92,12 @@ class AppClient:
 
     def _cloud(self, method: str, path: str) -> httpx.Response:
         answer = httpx.request(
-            method, self.cloud.config.azure_url + path, verify=self._trust(), timeout=30, trust_env=False
+            method, self.cloud.config.azure_url + path, verify=self.trust(), timeout=30, trust_env=False
         )
         answer.raise_for_status()
         return answer
 
-    def _trust(self) -> ssl.SSLContext:
+    def trust(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.cloud.config.ca_file))
 
 

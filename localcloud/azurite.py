@@ -15,16 +15,17 @@ from localcloud.config import STORAGE_ACCOUNT
 from localcloud.processes import Process, StackError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from localcloud.config import CloudConfig
 
 # Public and the same everywhere: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
-def find_azurite(start: Path) -> Path:
-    """The program: $AZURITE, else node_modules/.bin of `start` or a folder above it, else on the PATH.
+_SHUTDOWN = Path(__file__).with_name("azurite_shutdown.cjs")
+
+
+def find_azurite(*starts: Path) -> Path:
+    """The program: $AZURITE, else node_modules/.bin of `starts` and the folders above them, else on the PATH.
 
     Raises StackError that says how to install it.
     """
@@ -32,14 +33,15 @@ def find_azurite(start: Path) -> Path:
         if (program := Path(named)).is_file():
             return program
         raise StackError(f"AZURITE={named} is not a file.")
-    for folder in (start.resolve(), *start.resolve().parents):
-        program = folder / "node_modules" / ".bin" / "azurite"
-        if program.is_file():
-            return program
+    for start in starts:
+        for folder in (start.resolve(), *start.resolve().parents):
+            program = folder / "node_modules" / ".bin" / "azurite"
+            if program.is_file():
+                return program
     if found := shutil.which("azurite"):
         return Path(found)
     raise StackError(
-        f"Azurite was not found at or above {start}. Install it with `npm ci` in the checkout, "
+        f"Azurite was not found at or above {', '.join(map(str, starts))}. Install it with `npm ci` in the checkout, "
         "or set AZURITE to the program."
     )
 
@@ -50,7 +52,6 @@ def azurite_process(
     *,
     persistent: bool,
     log_file: Path,
-    environment: Mapping[str, str] | None = None,
 ) -> Process:
     """Azurite over HTTPS with bearer tokens (`--oauth basic`), its access log going to config.azurite_log.
 
@@ -77,10 +78,15 @@ def azurite_process(
         state_dir,
         log_file=log_file,
         output_file=config.azurite_log,
-        environment=environment,
+        environment={**os.environ, "NODE_OPTIONS": _node_options()},
         directory=state_dir,
         death_signal=signal.SIGTERM,
     )
+
+
+def _node_options() -> str:
+    inherited = os.environ.get("NODE_OPTIONS", "")
+    return f'{inherited} --require "{_SHUTDOWN}"'.strip()
 
 
 def azurite_is_up(config: CloudConfig) -> bool:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud.training.model_folder import LoadedModel, write_mlflow_model
+from localcloud.training.runtime import log_to_stderr, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +108,8 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, nargs="+", default=[CORPUS], metavar="FILE")
     parser.add_argument("--seed", type=int, default=42)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
+    prepare()
     build(arguments.out, corpus=arguments.corpus, seed=arguments.seed)
 
 

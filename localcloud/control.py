@@ -43,17 +43,19 @@ def routes(azureml: AzureML, monitor: Monitor, faults: Faults) -> list[Route]:
         return JSONResponse(_resources(azureml))
 
     async def requests(request: Request) -> Response:
-        found = faults.requests(int(request.query_params.get("since", "0")))
-        return JSONResponse([asdict(requested) for requested in found])
+        since = request.query_params.get("since", "0")
+        if not since.isdigit():
+            raise CloudError(400, "BadRequest", f"since must be a number, not '{since}'.")
+        return JSONResponse([asdict(requested) for requested in faults.requests(int(since))])
 
     async def list_faults(_: Request) -> Response:
         return JSONResponse(faults.pending())
 
     async def add_faults(request: Request) -> Response:
-        given = await request.json()
         try:
+            given = await request.json()
             faults.add(given if isinstance(given, list) else [given])
-        except (TypeError, re.error) as error:
+        except (TypeError, ValueError, re.error) as error:
             raise CloudError(400, "BadRequest", str(error)) from error
         return JSONResponse(faults.pending())
 

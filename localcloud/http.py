@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from typing import TYPE_CHECKING, Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     Handler = Callable[[Request], Awaitable[Response]]
+
+log = logging.getLogger(__name__)
 
 MANAGEMENT = "https://management.azure.com"
 
@@ -39,6 +43,15 @@ async def error_response(_: Request, error: Exception) -> Response:
     assert isinstance(error, CloudError)
     headers = {**error.headers, "x-ms-error-code": error.code}
     return JSONResponse(error.body(), error.status, headers)
+
+
+async def unknown_operation(request: Request, error: Exception) -> Response:
+    """For what no route takes: said in the log too, because it is what an emulator lacks."""
+    assert isinstance(error, HTTPException)
+    log.warning("not emulated: %s %s", request.method, request.url.path)
+    code = "NotFound" if error.status_code == 404 else "MethodNotAllowed"
+    message = f"The local cloud does not know {request.method} {request.url.path}."
+    return JSONResponse({"error": {"code": code, "message": message}}, error.status_code)
 
 
 class ArmRoute(Route):

@@ -39,8 +39,12 @@ MAX_RESOURCES = 50
 
 _GRAINS = {"PT1M": 1, "PT5M": 5, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT6H": 360, "PT12H": 720, "P1D": 1440}
 _DIMENSIONS = {name.lower(): name for name in ("deployment", "statusCode", "statusCodeClass", "modelStatusCode")}
+_Group = tuple[tuple[str, str], ...]
+"""Dimensions and their values."""
+
 _ENDPOINT_ID = re.compile(re.escape(WORKSPACE_ID) + r"/onlineEndpoints/(?P<name>[^/]+)$", re.IGNORECASE)
 _CLAUSE = re.compile(r"\s*(?P<dimension>\w+)\s+eq\s+'(?P<value>[^']*)'\s*$", re.IGNORECASE)
+_DEFAULT_TOP = "10"
 _DEFAULT_SPAN = dt.timedelta(hours=1)
 
 
@@ -55,12 +59,16 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Query:
-    """Minutes since the epoch, [first, end). `filters`: dimension → wanted values, "*" for any."""
+    """Minutes since the epoch, [first, end). `filters`: dimension → wanted values, "*" for any.
+
+    `top` limits the series of a filtered query.
+    """
 
     first: int
     end: int
     grain: str
     filters: dict[str, frozenset[str]]
+    top: int
 
     @staticmethod
     def parse(parameters: QueryParams, now: float) -> Query:
@@ -79,6 +87,9 @@ class Query:
         grain = parameters.get("interval", "PT1M").upper()
         if grain not in _GRAINS:
             raise _bad_request(f"Detected invalid time grain input '{grain}': use one of {', '.join(_GRAINS)}.")
+        top = parameters.get("top", _DEFAULT_TOP)
+        if not top.isdigit():
+            raise _bad_request(f"top must be a number, not '{top}'.")
         end = _time(parameters.get("endtime")) or dt.datetime.fromtimestamp(now, dt.UTC)
         start = _time(parameters.get("starttime")) or end - _DEFAULT_SPAN
         if start >= end:
@@ -89,6 +100,7 @@ class Query:
             end=-int(-end.timestamp() // 60),
             grain=grain,
             filters=_filters(parameters.get("filter", "")),
+            top=int(top),
         )
 
 
@@ -147,7 +159,7 @@ class Monitor:
                     "unit": "Count",
                     "timeseries": [
                         {"metadatavalues": _metadata(group), "data": self._points(members, query)}
-                        for group, members in _series(samples, query.filters).items()
+                        for group, members in _series(samples, query)
                     ],
                     "errorCode": "Success",
                 }
@@ -174,21 +186,19 @@ class Monitor:
         return int(self._wall() // 60)
 
 
-def _series(
-    samples: list[Sample], filters: dict[str, frozenset[str]]
-) -> dict[tuple[tuple[str, str], ...], list[Sample]]:
+def _series(samples: list[Sample], query: Query) -> list[tuple[_Group, list[Sample]]]:
     """Without a filter one series of everything; with one, a series for each combination that occurs."""
-    if not filters:
-        return {(): samples}
-    groups: defaultdict[tuple[tuple[str, str], ...], list[Sample]] = defaultdict(list)
+    if not query.filters:
+        return [((), samples)]
+    groups: defaultdict[_Group, list[Sample]] = defaultdict(list)
     for sample in samples:
-        group = tuple((name, sample.dimension(name)) for name in filters)
-        if all("*" in filters[name] or value.lower() in filters[name] for name, value in group):
+        group = tuple((name, sample.dimension(name)) for name in query.filters)
+        if all("*" in query.filters[name] or value.lower() in query.filters[name] for name, value in group):
             groups[group].append(sample)
-    return groups
+    return list(groups.items())[: query.top]
 
 
-def _metadata(group: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:
+def _metadata(group: _Group) -> list[dict[str, Any]]:
     return [{"name": {"value": name, "localizedValue": name}, "value": value} for name, value in group]
 
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 
 from localcloud import control, identity
 from localcloud.azureml import AzureML, Runners
 from localcloud.config import CloudConfig
 from localcloud.eventgrid import EventGrid
 from localcloud.faults import Faults
-from localcloud.http import CloudError, error_response
+from localcloud.http import CloudError, error_response, unknown_operation
 from localcloud.monitor import Monitor
 from localcloud.store import Store
 
@@ -59,7 +60,7 @@ class Server:
         self.monitor = Monitor(self.azureml.usage, self.azureml.endpoints.existed)
         app = Starlette(
             routes=[*self.azureml.routes, *self.monitor.routes, *more_routes],
-            exception_handlers={CloudError: error_response},
+            exception_handlers={CloudError: error_response, HTTPException: unknown_operation},
         )
         faults = Faults(app)
         app.routes.extend(control.routes(self.azureml, self.monitor, faults))

@@ -20,6 +20,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from localcloud import azurite
+from localcloud.azureml.api.workspace import CLOUD_NAME
 from localcloud.certs import ensure_certificates
 from localcloud.processes import Process, StackError, end_leftovers, exclusive
 
@@ -168,15 +169,19 @@ class LocalCloud:
         """What a process needs in its environment so that unmodified Azure SDKs find and trust this cloud.
 
         Both names for the certificate: `requests` (synchronous SDKs) reads the first, OpenSSL's default
-        context (aiohttp, so asynchronous SDKs, and httpx) the second.
+        context (aiohttp, so asynchronous SDKs, and httpx) the second. The last three are azure-ai-ml's switch
+        for clouds that it does not know.
         """
-        certificate = str(self.config.ca_file)
+        certificate, azure = str(self.config.ca_file), self.config.azure_url
         return {
             "IDENTITY_ENDPOINT": self.config.identity_url,
             "IDENTITY_HEADER": self.config.identity_header,
             "REQUESTS_CA_BUNDLE": certificate,
             "SSL_CERT_FILE": certificate,
             "NO_PROXY": "127.0.0.1,localhost",
+            "AZUREML_CURRENT_CLOUD": CLOUD_NAME,
+            "ARM_CLOUD_METADATA_URL": f"{azure}/metadata/endpoints?api-version=2019-05-01",
+            "REGISTRY_DISCOVERY_ENDPOINT_URL": f"{azure}/",
         }
 
     def function_key(self, name: str = "default") -> str:
@@ -192,7 +197,7 @@ class LocalCloud:
     def _start_azurite(self) -> None:
         process = azurite.azurite_process(
             self.config,
-            azurite.find_azurite(self._app_dir or Path.cwd()),
+            azurite.find_azurite(self._app_dir or Path.cwd(), Path(__file__)),
             persistent=self._persistent,
             log_file=self.log_file("azurite"),
         )

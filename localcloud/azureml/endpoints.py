@@ -139,8 +139,8 @@ class Endpoints:
         """Also says whether it is new. Raises CloudError."""
         existing = self.find(name)
         _check_name("Endpoint", name)
-        properties = dict(body.get("properties") or {})
-        if str(properties.get("authMode", "Key")).lower() != "key":
+        properties = _properties(body, "authMode")
+        if str(properties["authMode"]).lower() != "key":
             raise errors.invalid_argument("The local cloud knows key authentication only.")
         known = set() if existing is None else {d.name for d in self._deployments.all(f"{name}/")}
         _check_traffic(properties.get("traffic") or {}, known)
@@ -207,9 +207,7 @@ class Endpoints:
         existing = self._deployments.get(f"{endpoint_name}/{name}")
         if existing is None and len(self._deployments.all(f"{endpoint_name}/")) >= MAX_DEPLOYMENTS:
             raise errors.invalid_argument(f"Endpoint {endpoint_name} has {MAX_DEPLOYMENTS} deployments already.")
-        properties = dict(body.get("properties") or {})
-        if not properties.get("instanceType"):
-            raise errors.invalid_argument("instanceType is required for a managed online deployment.")
+        properties = _properties(body, "endpointComputeType", "instanceType")
         now = self._clock.now()
         operation = self._operations.begin(
             "odidp", f"{endpoint_name}/{name}", self._durations.deployment_create, awaits_work=True
@@ -298,6 +296,17 @@ class Endpoints:
         for state in map(self.state, resources):
             if state not in _STABLE:
                 raise errors.operation_in_progress(endpoint.name, state)
+
+
+def _properties(body: Mapping[str, Any], *required: str) -> dict[str, Any]:
+    """Of a tracked resource. Raises UserError when what the specification requires is not there."""
+    properties = dict(body.get("properties") or {})
+    missing = [name for name in required if not properties.get(name)]
+    if not body.get("location"):
+        missing.insert(0, "location")
+    if missing:
+        raise errors.invalid_argument(f"The request is invalid: {', '.join(missing)} is required.")
+    return properties
 
 
 def _check_name(kind: str, name: str) -> None:

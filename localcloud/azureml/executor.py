@@ -1,4 +1,9 @@
-"""Runs the jobs: each is driven by one task from NotStarted to its end; one trains at a time."""
+"""Runs the jobs: each is driven by one task from NotStarted to its end; one trains at a time.
+
+The training program prints one JSON object per line: `type` is step_started, step_completed, step_failed (with
+`code` and `message`) or metric (with `name`, `value`, `at`, `total`), all have `step`. Its standard error is the log.
+Its exit code is 0 only if the model is in the output folders.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.azureml.inputs import InputError
 from localcloud.azureml.jobs import Metric
+from localcloud.azureml.log_files import tail
 from localcloud.azureml.pipeline import plan
 from localcloud.http import CloudError
 from localcloud.processes import die_with_parent
@@ -35,9 +41,8 @@ _GRACE = 3.0
 class StepError(Exception):
     """The training said why, or ended without saying so."""
 
-    def __init__(self, step: str | None, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
-        self.step = step
         self.code = code
         self.message = message
 
@@ -179,7 +184,7 @@ class Executor:
                 case "step_completed":
                     self._jobs.end_step(name, event["step"], "Completed")
                 case "step_failed":
-                    failure = StepError(event["step"], event["code"], event["message"])
+                    failure = StepError(event["code"], event["message"])
                     self._jobs.end_step(name, event["step"], "Failed", failure.code, failure.message)
                 case "metric":
                     self._jobs.add_metric(name, _metric(event), number)
@@ -188,7 +193,8 @@ class Executor:
         if failure is not None:
             raise failure
         if code != 0:
-            raise StepError(None, "SystemError", f"The training process ended with exit code {code}.")
+            end = tail(self._jobs.log_file(name), 5)
+            raise StepError("SystemError", f"The training process ended with exit code {code}. {end}".strip())
 
     def _fail(self, name: str, error: StepError) -> None:
         """The root run's message is generic, as the service's is; the cause stands at the child run."""

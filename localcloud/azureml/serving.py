@@ -17,8 +17,9 @@ import httpx
 
 from localcloud.azureml import errors
 from localcloud.azureml.inputs import InputError
+from localcloud.azureml.log_files import tail
 from localcloud.azureml.registry import AssetId
-from localcloud.azureml.workers import WorkerError, tail
+from localcloud.azureml.workers import WorkerError
 from localcloud.http import CloudError
 
 if TYPE_CHECKING:

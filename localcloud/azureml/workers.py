@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from localcloud.azureml.log_files import tail
 from localcloud.processes import die_with_parent
 
 if TYPE_CHECKING:
@@ -117,15 +118,6 @@ class Workers:
         raise WorkerError(
             f"The container was not healthy after {START_DEADLINE:.0f} s. The end of its log:\n{tail(log_file, 20)}"
         )
-
-
-def tail(log_file: Path, lines: int) -> str:
-    if not log_file.exists():
-        return ""
-    with log_file.open("rb") as file:
-        file.seek(max(0, log_file.stat().st_size - 256 * 1024))
-        text = file.read().decode(errors="replace")
-    return "\n".join(text.splitlines()[-lines:])
 
 
 async def _end(worker: Worker) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from localcloud.functions.app_settings import SettingsError
 from localcloud.functions.engine import IndexingError
 from localcloud.functions.host_log import configure_logging
-from localcloud.functions.server import Options, prepare, serve
+from localcloud.functions.server import Options, Prepared, prepare, serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +26,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--app", type=Path, required=True, help="directory of function_app.py and host.json")
     parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1")
     parser.add_argument("--settings", type=Path, required=True, help="app settings, a flat JSON object")
-    parser.add_argument(
-        "--keys", type=Path, required=True, help="access keys; created when it does not exist"
-    )
+    parser.add_argument("--keys", type=Path, required=True, help="access keys; created when it does not exist")
     parser.add_argument("--state", type=Path, required=True, help="directory that belongs to this host alone")
     parser.add_argument("--engine", choices=("sdk", "runtime"), default="sdk")
     parser.add_argument(
@@ -63,11 +61,15 @@ def main() -> int:
     except (SettingsError, IndexingError) as error:
         log.critical("%s", error)
         return 1
-    if not asyncio.run(serve(prepared)):
-        log.warning("functions are still running; their messages come back after their lease")
-        logging.shutdown()
-        os._exit(0)  # their threads can not be stopped, and a normal exit would wait for them
+    asyncio.run(_serve(prepared))
     return 0
+
+
+async def _serve(prepared: Prepared) -> None:
+    if not await serve(prepared):
+        log.warning("not everything ended in time; messages in work come back after their lease")
+        logging.shutdown()
+        os._exit(0)  # threads can not be stopped, and a normal exit would wait for them
 
 
 if __name__ == "__main__":

@@ -62,9 +62,7 @@ class AdminApi:
                 "id": self._host_id,
                 "state": "Running",
                 "functions": sorted(self._functions),
-                "errors": [
-                    f"The '{name}' function is in error: {text}" for name, text in self._errors.items()
-                ],
+                "errors": [f"The '{name}' function is in error: {text}" for name, text in self._errors.items()],
             }
         )
 

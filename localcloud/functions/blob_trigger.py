@@ -65,9 +65,7 @@ class BlobMessage:
     def parse(body: str) -> BlobMessage:
         """Raises ValueError or KeyError when it is no message of this host."""
         raw = json.loads(body)
-        return BlobMessage(
-            raw["FunctionId"], raw["ContainerName"], raw["BlobName"], raw["BlobType"], raw["ETag"]
-        )
+        return BlobMessage(raw["FunctionId"], raw["ContainerName"], raw["BlobName"], raw["BlobType"], raw["ETag"])
 
     @staticmethod
     def of_event(function_id: str, data: Mapping[str, object]) -> BlobMessage:

@@ -58,9 +58,7 @@ def load_engine(name: EngineName, app: Path) -> Engine:
     """Import DIR/function_app.py and index it. Once per process (module caches). Raises IndexingError."""
     if name == "runtime":
         if importlib.util.find_spec("azure_functions_runtime") is None:
-            raise IndexingError(
-                "engine 'runtime' needs the package azure-functions-runtime (Python 3.13 or later)"
-            )
+            raise IndexingError("engine 'runtime' needs the package azure-functions-runtime (Python 3.13 or later)")
         from localcloud.functions.runtime_engine import RuntimeEngine
 
         return RuntimeEngine(app)

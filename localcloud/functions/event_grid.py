@@ -87,9 +87,7 @@ class EventGridWebhooks:
 
     async def _run(self, function: FunctionMetadata, events: list[Mapping[str, object]]) -> Response:
         """All events of a batch at once; one failure fails the batch, so Event Grid sends all of it again."""
-        results = await asyncio.gather(
-            *(self._run_one(function, event) for event in events), return_exceptions=True
-        )
+        results = await asyncio.gather(*(self._run_one(function, event) for event in events), return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         for failure in failures:
             if not isinstance(failure, FunctionFailedError):
@@ -101,9 +99,7 @@ class EventGridWebhooks:
 
     async def _run_one(self, function: FunctionMetadata, event: Mapping[str, object]) -> None:
         metadata: dict[str, InputData] = {"data": as_json(event.get("data"))}
-        await self._runner.run(
-            function, {function.trigger.name: as_json(event)}, metadata, "EventGrid trigger fired"
-        )
+        await self._runner.run(function, {function.trigger.name: as_json(event)}, metadata, "EventGrid trigger fired")
 
     async def _enqueue(self, function: FunctionMetadata, events: list[Mapping[str, object]]) -> Response:
         assert self._blob_queue is not None

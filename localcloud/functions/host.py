@@ -77,9 +77,10 @@ class Host:
         for part in self._parts():
             part.start()
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Take no new messages, fire no more timers."""
-        await asyncio.gather(*(part.stop() for part in self._parts()))
+        for part in self._parts():
+            part.stop()
 
     async def drain(self, seconds: float) -> bool:
         """Wait at most `seconds` for what is running; False when something still is."""
@@ -122,9 +123,7 @@ class Host:
     def _blob_parts(self) -> tuple[MessageQueue | None, QueueListener | None]:
         if not of_type(self.functions, "blobTrigger"):
             return None, None
-        client = self._connections.queues(HOST_STORAGE).get_queue_client(
-            trigger_queue_name(self._identity.id)
-        )
+        client = self._connections.queues(HOST_STORAGE).get_queue_client(trigger_queue_name(self._identity.id))
         queue = MessageQueue(client, base64_bodies=True)
 
         def poison(message: ReceivedMessage) -> MessageQueue:

@@ -72,13 +72,9 @@ def load_host_json(file: Path, settings: Mapping[str, str]) -> HostJson:
         function_timeout=options.seconds(("functionTimeout",), 1800.0),
         queues=QueueOptions(
             batch_size=batch,
-            new_batch_threshold=options.integer(
-                ("extensions", "queues", "newBatchThreshold"), threshold, 0, 10_000
-            ),
+            new_batch_threshold=options.integer(("extensions", "queues", "newBatchThreshold"), threshold, 0, 10_000),
             visibility_timeout=options.seconds(("extensions", "queues", "visibilityTimeout"), 0.0) or 0.0,
-            max_polling_interval=max(
-                0.1, options.seconds(("extensions", "queues", "maxPollingInterval"), 60.0) or 0.0
-            ),
+            max_polling_interval=max(0.1, options.seconds(("extensions", "queues", "maxPollingInterval"), 60.0) or 0.0),
             max_dequeue_count=options.integer(("extensions", "queues", "maxDequeueCount"), 5, 1, 10_000),
             base64=options.text(("extensions", "queues", "messageEncoding"), "base64").lower() == "base64",
         ),

@@ -57,9 +57,7 @@ def _check_names(function: FunctionMetadata) -> None:
         raise FunctionError(f"'{function.name}' is not a valid function name")
     for binding in function.bindings:
         if not _BINDING_NAME.fullmatch(binding.name):
-            raise FunctionError(
-                f"the binding name {binding.name} is invalid: letters, digits, single underscores"
-            )
+            raise FunctionError(f"the binding name {binding.name} is invalid: letters, digits, single underscores")
 
 
 def _check_kinds(function: FunctionMetadata) -> None:
@@ -72,9 +70,7 @@ def _check_kinds(function: FunctionMetadata) -> None:
             raise FunctionError(f"the input binding {binding.type} is not available locally")
 
 
-def _check_binding(
-    function: FunctionMetadata, binding: Binding, settings: Mapping[str, str], now: datetime
-) -> None:
+def _check_binding(function: FunctionMetadata, binding: Binding, settings: Mapping[str, str], now: datetime) -> None:
     match binding.type:
         case "queueTrigger" | "queue":
             name = expand(binding.text("queueName"), settings)
@@ -125,7 +121,5 @@ def _check_route(function: FunctionMetadata, prefix: str, others: list[HttpEndpo
     for other in others:
         same = other.route.template.lower() == endpoint.route.template.lower()
         if same and other.methods & endpoint.methods:
-            raise FunctionError(
-                f"the route '{endpoint.route.template}' belongs to '{other.function.name}' already"
-            )
+            raise FunctionError(f"the route '{endpoint.route.template}' belongs to '{other.function.name}' already")
     return endpoint

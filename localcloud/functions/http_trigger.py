@@ -51,9 +51,7 @@ def endpoint_of(function: FunctionMetadata, prefix: str) -> HttpEndpoint:
     return HttpEndpoint(
         function=function,
         route=parse_route(prefix, trigger.text("route", function.name)),
-        methods=frozenset(str(m).upper() for m in methods)
-        if isinstance(methods, list)
-        else frozenset(METHODS),
+        methods=frozenset(str(m).upper() for m in methods) if isinstance(methods, list) else frozenset(METHODS),
         level=_level(trigger.text("authLevel", "function")),
     )
 

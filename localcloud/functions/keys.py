@@ -34,9 +34,7 @@ class Keys:
             return True
         if level == "admin":
             return self.opens_admin(key)
-        return any(
-            _same(key, value) for name, value in self.by_name.items() if not name.endswith(_SYSTEM_SUFFIX)
-        )
+        return any(_same(key, value) for name, value in self.by_name.items() if not name.endswith(_SYSTEM_SUFFIX))
 
     def opens_webhook(self, key: str, extension: str) -> bool:
         return _same(key, self.by_name.get(extension + _SYSTEM_SUFFIX, "")) or self.opens_admin(key)

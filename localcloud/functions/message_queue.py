@@ -61,9 +61,7 @@ class MessageQueue:
 
     def receive(self, count: int, visibility: int) -> list[ReceivedMessage]:
         """`count` (1–32) messages at most, invisible for `visibility` s. Raises ResourceNotFoundError."""
-        pages = self._client.receive_messages(
-            messages_per_page=count, visibility_timeout=visibility
-        ).by_page()
+        pages = self._client.receive_messages(messages_per_page=count, visibility_timeout=visibility).by_page()
         return [self._received(message) for message in next(pages, ())]
 
     def extend(self, message_id: str, receipt: str, visibility: int) -> str:

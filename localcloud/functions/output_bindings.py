@@ -40,9 +40,7 @@ class OutputBindings:
         self._base64 = base64_queues
         self._sent = sent
 
-    async def write(
-        self, function: FunctionMetadata, outputs: Mapping[str, OutputData], metadata: Metadata
-    ) -> None:
+    async def write(self, function: FunctionMetadata, outputs: Mapping[str, OutputData], metadata: Metadata) -> None:
         """Raises AzureError, UnresolvedExpressionError, MissingConnectionError: the invocation failed."""
         for binding in function.outputs:
             data = outputs.get(binding.name)

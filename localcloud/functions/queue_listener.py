@@ -36,9 +36,9 @@ def poison_queue_name(queue_name: str) -> str | None:
 
 
 def next_delay(delay: float, found: int, longest: float, jitter: float) -> float:
-    """Seconds until the next poll: at once after a hit, else doubling. `jitter` is in 0–1 (± 20 %)."""
+    """Seconds until the next poll: none after a hit, else doubling. `jitter` is in 0–1 (± 20 %)."""
     if found:
-        return MINIMUM_POLLING_INTERVAL
+        return 0.0
     return min(longest, max(MINIMUM_POLLING_INTERVAL, delay * 2 * (0.8 + 0.4 * jitter)))
 
 
@@ -80,15 +80,15 @@ class QueueListener:
         """This host has just put a message into the queue: look now."""
         self._wake.set()
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Take no new messages. Those in work go on; see `drain`."""
         self._stopping.set()
         self._wake.set()
-        if self._polling is not None:
-            await self._polling
 
     async def drain(self) -> None:
-        """Wait for the messages in work."""
+        """Wait for the last poll and for the messages in work."""
+        if self._polling is not None:
+            await asyncio.wait({self._polling})
         while self._running:
             await asyncio.wait(self._running)
 
@@ -132,6 +132,8 @@ class QueueListener:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED, timeout=1.0)
 
     async def _pause(self, seconds: float) -> None:
+        if seconds <= 0:
+            return
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -197,8 +199,6 @@ class QueueListener:
 
     def _log_lost(self, message: ReceivedMessage, error: AzureError) -> None:
         if isinstance(error, HttpResponseError) and error.status_code in (400, 404):
-            log.warning(
-                "message %s of queue '%s' was taken by another host meanwhile", message.id, self._queue.name
-            )
+            log.warning("message %s of queue '%s' was taken by another host meanwhile", message.id, self._queue.name)
         else:
             log.error("cannot complete message %s of queue '%s': %s", message.id, self._queue.name, error)

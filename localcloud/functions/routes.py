@@ -61,9 +61,7 @@ def parse_route(prefix: str, template: str) -> Route:
     return Route(full, re.compile(pattern, re.IGNORECASE | re.DOTALL), checks, defaults, tuple(ranks))
 
 
-def _segment(
-    segment: str, checks: dict[str, tuple[Check, ...]], defaults: dict[str, str]
-) -> tuple[str, bool, int]:
+def _segment(segment: str, checks: dict[str, tuple[Check, ...]], defaults: dict[str, str]) -> tuple[str, bool, int]:
     """(regular expression, whether it may be absent, rank: 0 literal … 4 catch-all)."""
     regex = ""
     end = 0

@@ -103,9 +103,7 @@ class FunctionRunner:
             )
         return await task
 
-    def _log_failure(
-        self, function: FunctionMetadata, invocation: Invocation, started: float, trace: str
-    ) -> None:
+    def _log_failure(self, function: FunctionMetadata, invocation: Invocation, started: float, trace: str) -> None:
         log.error(
             "Executed 'Functions.%s' (Failed, Id=%s, Duration=%.0fms)\n%s",
             function.name,

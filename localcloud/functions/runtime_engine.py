@@ -38,9 +38,7 @@ class RuntimeEngine:
         failure = _failure(response)
         if failure is not None:
             raise IndexingError(f"{failure.message}\n{failure.stack_trace}")
-        response = self._worker.run_blocking(
-            self._runtime.functions_metadata_request(self._envelope(Message()))
-        )
+        response = self._worker.run_blocking(self._runtime.functions_metadata_request(self._envelope(Message())))
         self._functions = {f.name: _metadata(f) for f in response.function_metadata_results or ()}
 
     @property
@@ -55,9 +53,7 @@ class RuntimeEngine:
         request = Message(
             invocation_id=invocation.id,
             function_id=self._functions[invocation.function].function_id,
-            input_data=[
-                Message(name=name, data=to_message(data)) for name, data in invocation.inputs.items()
-            ],
+            input_data=[Message(name=name, data=to_message(data)) for name, data in invocation.inputs.items()],
             trigger_metadata={name: to_message(data) for name, data in invocation.metadata.items()},
             trace_context=Message(trace_parent="", trace_state="", attributes={}),
             retry_context=Message(
@@ -103,7 +99,5 @@ def _retry(options: Any) -> RetryPolicy | None:
     if options is None:
         return None
     fixed = getattr(options, "delay_interval", None)
-    minimum, maximum = (
-        (fixed, fixed) if fixed is not None else (options.minimum_interval, options.maximum_interval)
-    )
+    minimum, maximum = (fixed, fixed) if fixed is not None else (options.minimum_interval, options.maximum_interval)
     return RetryPolicy(int(options.max_retry_count), minimum.total_seconds(), maximum.total_seconds())

@@ -58,17 +58,13 @@ class Schedule:
         if len(parts) == 5:
             parts = ["0", *parts]
         try:
-            return Schedule(
-                " ".join(_normalise(field, part) for field, part in zip(_FIELDS, parts, strict=True))
-            )
+            return Schedule(" ".join(_normalise(field, part) for field, part in zip(_FIELDS, parts, strict=True)))
         except ValueError as error:
             raise ValueError(f"the schedule expression '{expression}' was not recognised: {error}") from error
 
     def next_after(self, moment: datetime) -> datetime:
         """The first occurrence after `moment`. Raises ValueError when there is none (30 February)."""
-        following = croniter(
-            self.expression, moment, second_at_beginning=True, day_or=False, ret_type=datetime
-        )
+        following = croniter(self.expression, moment, second_at_beginning=True, day_or=False, ret_type=datetime)
         try:
             occurrence: datetime = following.get_next()
         except CroniterBadDateError as error:

@@ -134,9 +134,7 @@ def from_datum(datum: Datum) -> OutputData:
             return HttpReply(
                 status=int(datum.value["status_code"].value),
                 headers={name: value.value for name, value in datum.value["headers"].items()},
-                cookies=tuple(
-                    morsel.OutputString() for jar in datum.value["cookies"] or () for morsel in jar.values()
-                ),
+                cookies=tuple(morsel.OutputString() for jar in datum.value["cookies"] or () for morsel in jar.values()),
                 body=datum.value["body"].value,
             )
     raise ValueError(f"unsupported output of kind {datum.type!r}")

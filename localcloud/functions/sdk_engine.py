@@ -126,9 +126,7 @@ def _arguments(function: LoadedFunction, invocation: Invocation) -> dict[str, An
 def _results(function: LoadedFunction, outs: Mapping[str, OutValue], result: Any) -> dict[str, OutputData]:
     signature = function.signature
     if result is not None and signature.return_type is None:
-        raise RuntimeError(
-            f"function {function.metadata.name!r} without a $return binding returned a non-None value"
-        )
+        raise RuntimeError(f"function {function.metadata.name!r} without a $return binding returned a non-None value")
     results = {
         parameter.name: _encode(parameter.converter_type, outs[parameter.name].get(), parameter)
         for parameter in signature.outputs
@@ -163,9 +161,7 @@ def index_app(app: Path) -> list[LoadedFunction]:
         raise IndexingError(f"{script} cannot be imported: {error}\n{trace}") from error
     apps = [value for value in vars(module).values() if isinstance(value, azure.functions.FunctionRegister)]
     if len(apps) != 1:
-        raise IndexingError(
-            f"{script} must have exactly one top level function app instance, found {len(apps)}"
-        )
+        raise IndexingError(f"{script} must have exactly one top level function app instance, found {len(apps)}")
     try:
         functions = apps[0].get_functions()
     except (ValueError, TypeError) as error:

@@ -70,9 +70,7 @@ def _refuse(name: str, reason: str) -> IndexingError:
     return IndexingError(f"cannot load the {name} function: {reason}")
 
 
-def _wants_context(
-    name: str, parameters: set[str], bound: Mapping[str, Binding], hints: Mapping[str, Any]
-) -> bool:
+def _wants_context(name: str, parameters: set[str], bound: Mapping[str, Binding], hints: Mapping[str, Any]) -> bool:
     if "context" not in parameters or "context" in bound:
         return False
     annotation = hints.get("context")
@@ -147,7 +145,5 @@ def _return_type(name: str, bindings: tuple[Binding, ...], hints: Mapping[str, A
     annotation = hints["return"]
     found = converter(explicit.type)
     if not isinstance(annotation, type) or not found.check_output_type_annotation(annotation):
-        raise _refuse(
-            name, f"the return annotation {annotation!r} does not match the binding {explicit.type}"
-        )
+        raise _refuse(name, f"the return annotation {annotation!r} does not match the binding {explicit.type}")
     return explicit.type

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60
 _RENEW_EVERY = 15.0
-_TRY_EVERY = 5.0
+_TRY_EVERY = 2.0
 
 
 class SingletonLock:

@@ -73,7 +73,7 @@ class TimerListener:
     def start(self) -> None:
         self._task = asyncio.create_task(self._listen())
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Fire no more. A run in progress goes on; see `drain`."""
         self._stop.set()
 
@@ -108,9 +108,7 @@ class TimerListener:
             return False
         now = self._clock()
         found = await self._stored(self._store)
-        status = (
-            TimerStatus.initial(self._schedule, now) if found is None else found.rescheduled(self._schedule)
-        )
+        status = TimerStatus.initial(self._schedule, now) if found is None else found.rescheduled(self._schedule)
         self._status = status
         if status != found:
             await self._save(self._store, status)

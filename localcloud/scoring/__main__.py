@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import uvicorn
 from localcloud.scoring.app import ScoringApp, starlette_app
 from localcloud.scoring.generation import Generator
 from localcloud.training.model_folder import ModelFolderError, find_model
+from localcloud.training.runtime import log_to_stderr, prepare
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ def main() -> int:
     parser.add_argument("--model", type=Path, required=True, metavar="DIR")
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1", TRANSFORMERS_VERBOSITY="error")
+    log_to_stderr()
+    prepare()
     try:
         find_model(arguments.model)  # fails before the port is open
         return asyncio.run(serve(arguments.model, arguments.port))

@@ -6,22 +6,21 @@ Prints one JSON object a line (localcloud.training.progress), logs to standard e
 from __future__ import annotations
 
 import argparse
-import logging
-import os
 import sys
 from pathlib import Path
 
 from localcloud.training.job import TrainingJob
 from localcloud.training.pipeline import run
 from localcloud.training.progress import Progress, StepFailedError
+from localcloud.training.runtime import log_to_stderr, prepare
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m localcloud.training", description="Run one fine-tuning job.")
     parser.add_argument("--job", type=Path, required=True, metavar="FILE")
     job_file: Path = parser.parse_args().job
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1", TRANSFORMERS_VERBOSITY="error")
+    log_to_stderr()
+    prepare()
     try:
         job = TrainingJob.load(job_file)
     except (OSError, KeyError, TypeError, ValueError) as error:

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.finetuning.display_name import pipeline_display_name
-from shared.finetuning.model_tags import allow_list, model_specific_defaults, require_allowed
+from shared.finetuning.model_tags import (
+    allow_list,
+    model_specific_defaults,
+    require_allowed,
+    require_chat_completion,
+)
 from shared.finetuning.parameters import ComponentInput, build_parameters
 
 if TYPE_CHECKING:
@@ -41,6 +46,7 @@ def plan_tuning(settings: Settings, sdk: SdkClient, dataset: str, file: TuningFi
     """
     version = file.base_model_version or ("" if file.base_model else settings.base_model_version)
     base_model = sdk.base_model(file.base_model or settings.base_model, version)
+    require_chat_completion(base_model.name, base_model.tags, base_model.properties)
     component_id, inputs = sdk.newest_component(settings.component)
     finetune_type = file.finetune_instance_type or settings.finetune_instance_type
     inference_type = file.inference_instance_type or settings.inference_instance_type

@@ -108,7 +108,7 @@ class RequestMetrics:
                     self._endpoint,
                     self._credential,
                     audience=audience_of(self._endpoint),
-                    retry_total=1,
+                    retry_total=0,
                     connection_timeout=CONNECT_TIMEOUT,
                     read_timeout=READ_TIMEOUT,
                 )

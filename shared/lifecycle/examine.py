@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from shared.azureml.sdk import SdkClient
     from shared.blobs import Blobs
     from shared.config import Settings
-
-log = logging.getLogger(__name__)
 
 _MAX_TUNING_FILE_BYTES = 64 * 1024
 
@@ -84,15 +81,6 @@ class Examiner:
             split, etag = name.removesuffix(".jsonl"), version.files[name]
             blob = names.split_blob(version.dataset, version.version, split)
             report = validate_split(self.blobs.read_uploaded(blob, etag), split=split)
-            log.info(
-                "version %s/%s: %s has %d rows in %d bytes, %d with errors",
-                version.dataset,
-                version.version,
-                split,
-                report.rows,
-                report.size,
-                report.rows - report.valid_rows,
-            )
             found.append((report, Split(split, etag, report.size, report.rows, report.sha256)))
         return found
 

@@ -62,7 +62,7 @@ def _is_plain(message: Any) -> bool:
 
 
 def _read(lines: bytes) -> pd.DataFrame:
-    """`dtype=False` leaves ids such as "00123" and dates the strings that they are."""
+    """Columns stay what the JSON says: pandas is not to guess numbers or dates in them."""
     import pandas as pd
 
     try:

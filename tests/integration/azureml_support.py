@@ -50,6 +50,7 @@ RUNNERS = Runners(
 )
 FAST = Durations().scaled(0.02)
 MODEL = "Phi-3-mini-4k-instruct"
+ENDPOINT = {"location": "eastus", "properties": {"authMode": "Key"}}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
 from localcloud.config import TENANT_ID, WORKSPACE_ID
 from localcloud.identity import mint_token
-from tests.integration.azureml_support import Cloud, environment, new_config, running, state_of
+from tests.integration.azureml_support import ENDPOINT, Cloud, environment, new_config, running, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,6 +101,14 @@ def test_paths_are_compared_without_case_and_other_workspaces_do_not_exist(cloud
     assert (child.status_code, child.json()["error"]["message"]) == (404, "Workspace not found.")
 
 
+def test_what_is_not_emulated_is_said_to_be(cloud: Cloud) -> None:
+    unknown = cloud.arm("GET", "/schedules")
+    not_allowed = cloud.arm("PATCH", "/jobs/j")
+
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "NotFound")
+    assert (not_allowed.status_code, not_allowed.json()["error"]["code"]) == (405, "MethodNotAllowed")
+
+
 def test_a_fault_answers_instead_of_the_service_as_often_as_it_was_told(cloud: Cloud) -> None:
     fault = {
         "method": "GET",
@@ -123,7 +131,7 @@ def test_after_commit_only_the_answer_is_lost(cloud: Cloud) -> None:
     cloud.control(
         "POST", "/faults", [{"method": "PUT", "path": "/onlineEndpoints/", "status": 503, "after_commit": True}]
     )
-    body = {"location": "eastus", "properties": {}}
+    body = ENDPOINT
 
     answer = cloud.arm("PUT", "/onlineEndpoints/committed", body)
 

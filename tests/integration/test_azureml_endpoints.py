@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.azureml_support import (
+    ENDPOINT,
     MODEL,
     Cloud,
     create_endpoint,
@@ -33,17 +34,28 @@ def operation_of(cloud: Cloud, path: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["ab", "1abc", "abc-", "a_b", "a" * 33])
 def test_a_name_against_the_rules_is_refused(azureml_cloud: Cloud, name: str) -> None:
-    answer = azureml_cloud.arm("PUT", f"/onlineEndpoints/{name}", {"location": "eastus", "properties": {}})
+    answer = azureml_cloud.arm("PUT", f"/onlineEndpoints/{name}", ENDPOINT)
 
     assert answer.status_code == 400
     assert "is invalid" in answer.json()["error"]["message"]
 
 
+def test_what_the_specification_requires_is_required(azureml_cloud: Cloud, served: str, good_model: str) -> None:
+    incomplete = deployment_body(good_model)
+    del incomplete["properties"]["instanceType"]
+
+    endpoint = azureml_cloud.arm("PUT", "/onlineEndpoints/incomplete", {"properties": {}})
+    deployment = azureml_cloud.arm("PUT", f"/onlineEndpoints/{served}/deployments/red", incomplete)
+
+    assert (endpoint.status_code, deployment.status_code) == (400, 400)
+    assert "location, authMode is required" in endpoint.json()["error"]["message"]
+    assert "instanceType is required" in deployment.json()["error"]["message"]
+
+
 def test_a_creation_tells_where_to_look_and_goes_through_its_states(fresh_cloud: Cloud) -> None:
     fresh_cloud.control("POST", "/progress", {"mode": "manual"})
-    body = {"location": "eastus", "properties": {"authMode": "Key"}}
 
-    created = fresh_cloud.arm("PUT", "/onlineEndpoints/stateful", body, "2022-02-01-preview")
+    created = fresh_cloud.arm("PUT", "/onlineEndpoints/stateful", ENDPOINT, "2022-02-01-preview")
 
     assert created.status_code == 201
     assert created.json()["properties"]["provisioningState"] == "Creating"
@@ -60,12 +72,11 @@ def test_a_creation_tells_where_to_look_and_goes_through_its_states(fresh_cloud:
 
 
 def test_while_an_operation_runs_every_other_one_gets_409(fresh_cloud: Cloud) -> None:
-    body = {"location": "eastus", "properties": {"authMode": "Key"}}
     fresh_cloud.control("POST", "/progress", {"mode": "manual"})
-    fresh_cloud.arm("PUT", "/onlineEndpoints/busy-one", body)
+    fresh_cloud.arm("PUT", "/onlineEndpoints/busy-one", ENDPOINT)
 
     answers = [
-        fresh_cloud.arm("PUT", "/onlineEndpoints/busy-one", body),
+        fresh_cloud.arm("PUT", "/onlineEndpoints/busy-one", ENDPOINT),
         fresh_cloud.arm("PATCH", "/onlineEndpoints/busy-one", {"tags": {"a": "b"}}),
         fresh_cloud.arm("DELETE", "/onlineEndpoints/busy-one"),
         fresh_cloud.arm(
@@ -265,6 +276,6 @@ def test_a_key_can_be_regenerated(azureml_cloud: Cloud) -> None:
 def test_in_immediate_mode_operations_are_done_at_the_first_look(fresh_cloud: Cloud) -> None:
     fresh_cloud.control("POST", "/progress", {"mode": "immediate"})
 
-    fresh_cloud.arm("PUT", "/onlineEndpoints/instant", {"location": "eastus", "properties": {}})
+    fresh_cloud.arm("PUT", "/onlineEndpoints/instant", ENDPOINT)
 
     assert state_of(fresh_cloud, "/onlineEndpoints/instant") == "Succeeded"

@@ -173,7 +173,7 @@ def test_a_training_that_dies_without_a_word_fails_its_job_and_the_open_step(azu
     job = job_ended(azureml_cloud, "crashing")
 
     assert job["status"] == "Failed"
-    assert job["error"]["cause"] == "The training process ended with exit code 7."
+    assert job["error"]["cause"] == "The training process ended with exit code 7. reading the data"
     assert [step["status"] for step in job["steps"]] == ["Completed", "Failed"]
 
 

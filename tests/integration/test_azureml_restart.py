@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from localcloud.azureml.runners import ENVIRONMENT_VARIABLE
 from tests.integration.azureml_support import (
+    ENDPOINT,
     RUNNERS,
     Cloud,
     RecordingSink,
@@ -83,7 +84,7 @@ def test_after_kill_9_jobs_run_again_operations_go_on_and_deployments_serve(
             cloud.arm("PUT", "/jobs/cut-off", job_body(cloud.upload("cut-off.jsonl", "wait")))
             until(lambda: cloud.control("GET", "/jobs/cut-off")["metrics"])
             cloud.control("POST", "/progress", {"mode": "manual"})
-            cloud.arm("PUT", "/onlineEndpoints/half-made", {"location": "eastus", "properties": {}})
+            cloud.arm("PUT", "/onlineEndpoints/half-made", ENDPOINT)
             running = [*children_of(process.pid), worker]
             process.kill()
             process.wait()

@@ -145,7 +145,7 @@ def test_a_stream_binding_gets_the_content_and_an_output_binding_writes(
     path = f"streams/{stem}.txt"
     (seen,) = eventually(lambda: records(shared_host.record, "on_stream", name=path), "the function ran")
     assert (seen["text"], seen["length"], seen["uri"]) == ("the text", 8, url)
-    eventually(lambda: f"saw {path}" in functions_storage.peek("outputs-seen"), "the output was written")
+    eventually(lambda: f"saw {path}" in functions_storage.peek("shared-seen"), "the output was written")
 
 
 def test_an_event_of_a_blob_that_is_gone_is_dropped(shared_host: FunctionsHost, functions_storage: Azurite) -> None:

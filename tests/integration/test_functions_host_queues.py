@@ -42,22 +42,22 @@ def is_empty(storage: Azurite, queue: str) -> bool:
 
 def test_a_message_runs_once_and_is_deleted(shared_host: FunctionsHost, functions_storage: Azurite) -> None:
     case = str(uuid.uuid4())
-    send(functions_storage, "work-shared", case)
+    send(functions_storage, "shared-work", case)
     (end,) = eventually(lambda: seen(shared_host, case, "end"), "the function ended")
     assert end["dequeue_count"] == 1
     (start,) = seen(shared_host, case, "start")
     assert start["inserted"].endswith("+00:00")
-    eventually(lambda: is_empty(functions_storage, "work-shared"), "the message was deleted")
+    eventually(lambda: is_empty(functions_storage, "shared-work"), "the message was deleted")
 
 
 def test_a_message_that_fails_five_times_goes_to_the_poison_queue_unchanged(
     shared_host: FunctionsHost, functions_storage: Azurite
 ) -> None:
     case = str(uuid.uuid4())
-    send(functions_storage, "work-shared", case, fail=99)
+    send(functions_storage, "shared-work", case, fail=99)
 
     def poison() -> list[str]:
-        return [body for body in functions_storage.peek("work-shared-poison") if case in body]
+        return [body for body in functions_storage.peek("shared-work-poison") if case in body]
 
     (body,) = eventually(poison, "the poison message")
     assert json.loads(body) == {"case": case, "fail": 99}
@@ -66,7 +66,7 @@ def test_a_message_that_fails_five_times_goes_to_the_poison_queue_unchanged(
 
 def test_a_message_that_succeeds_at_last_is_not_poison(shared_host: FunctionsHost, functions_storage: Azurite) -> None:
     case = str(uuid.uuid4())
-    send(functions_storage, "work-shared", case, fail=2)
+    send(functions_storage, "shared-work", case, fail=2)
     (end,) = eventually(lambda: seen(shared_host, case, "end"), "the function ended")
     assert end["dequeue_count"] == 3
 
@@ -74,28 +74,28 @@ def test_a_message_that_succeeds_at_last_is_not_poison(shared_host: FunctionsHos
 def test_a_message_that_is_not_base64_goes_to_the_poison_queue(
     shared_host: FunctionsHost, functions_storage: Azurite
 ) -> None:
-    eventually(lambda: "created queue 'plain-text'" in shared_host.log(), "the queue exists")
+    eventually(lambda: functions_storage.has_queue("shared-text"), "the queue exists")
     text = f"not base64! {uuid.uuid4()}"
-    with QueueClient.from_connection_string(functions_storage.connection_string, "plain-text") as queue:
+    with QueueClient.from_connection_string(functions_storage.connection_string, "shared-text") as queue:
         queue.send_message(text)
-    eventually(lambda: text in functions_storage.peek("plain-text-poison"), "the poison message")
+    eventually(lambda: text in functions_storage.peek("shared-text-poison"), "the poison message")
     assert not records(shared_host.record, "on_text", text=text)
 
 
 def test_a_text_parameter_and_an_async_function_work(shared_host: FunctionsHost, functions_storage: Azurite) -> None:
-    eventually(lambda: "created queue 'plain-text'" in shared_host.log(), "the queue exists")
-    functions_storage.queue("plain-text").send_message("grüße")
+    eventually(lambda: functions_storage.has_queue("shared-text"), "the queue exists")
+    functions_storage.queue("shared-text").send_message("grüße")
     eventually(lambda: records(shared_host.record, "on_text", text="grüße"), "the function ran")
 
 
 def test_output_bindings_write_messages_and_blobs_by_binding_expressions(
     shared_host: FunctionsHost, functions_storage: Azurite
 ) -> None:
-    eventually(lambda: "created queue 'outputs-in'" in shared_host.log(), "the queue exists")
+    eventually(lambda: functions_storage.has_queue("shared-in"), "the queue exists")
     name = str(uuid.uuid4())
     body = json.dumps({"name": name})
-    functions_storage.queue("outputs-in").send_message(body)
-    eventually(lambda: functions_storage.peek("outputs-copies").count(body) == 2, "two messages")
+    functions_storage.queue("shared-in").send_message(body)
+    eventually(lambda: functions_storage.peek("shared-copies").count(body) == 2, "two messages")
     container = functions_storage.blobs.get_container_client("outputs")
     (blob,) = container.list_blobs(name_starts_with=f"{name}/")
     assert container.download_blob(blob.name).readall() == b"written"
@@ -107,8 +107,8 @@ def test_a_message_waits_for_its_own_delay_and_between_tries_for_the_visibility_
     override = {"AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:02"}
     host = new_host("delays", settings=override).start()
     sent = time.time()
-    send(functions_storage, "work-delays", "delayed", delay=2)
-    send(functions_storage, "work-delays", "retried", fail=1)
+    send(functions_storage, "delays-work", "delayed", delay=2)
+    send(functions_storage, "delays-work", "retried", fail=1)
     (delayed,) = eventually(lambda: seen(host, "delayed", "end"), "the delayed message")
     assert delayed["at"] - sent >= 1.9
     eventually(lambda: seen(host, "retried", "end"), "the second try")
@@ -125,21 +125,21 @@ def test_a_message_stays_ours_for_as_long_as_its_function_runs_even_beside_anoth
     for host in hosts:
         host.start_waiting()
     cases = [f"short-{number}" for number in range(20)]
-    send(functions_storage, "work-pair", "long", sleep=4.5)
+    send(functions_storage, "pair-work", "long", sleep=3.5)
     for case in cases:
-        send(functions_storage, "work-pair", case, sleep=0.1)
+        send(functions_storage, "pair-work", case, sleep=0.1)
     eventually(lambda: all(seen(hosts[0], case, "end") for case in ["long", *cases]), "all messages ran")
     for case in ["long", *cases]:
         (start,) = seen(hosts[0], case, "start")
         assert start["dequeue_count"] == 1
     pids = {start["pid"] for case in cases for start in seen(hosts[0], case, "start")}
     assert len(pids) == 2, "both hosts took part"
-    eventually(lambda: is_empty(functions_storage, "work-pair"), "the messages were deleted")
+    eventually(lambda: is_empty(functions_storage, "pair-work"), "the messages were deleted")
 
 
 def test_a_message_of_a_killed_host_runs_again_after_its_lease(new_host: NewHost, functions_storage: Azurite) -> None:
     first = new_host("killed", options=SHORT_LEASE).start()
-    send(functions_storage, "work-killed", "survivor", sleep=1)
+    send(functions_storage, "killed-work", "survivor", sleep=1)
     eventually(lambda: seen(first, "survivor", "start"), "the function started")
     first.kill()
     assert not seen(first, "survivor", "end")
@@ -152,30 +152,30 @@ def test_a_graceful_stop_lets_functions_end_and_takes_no_new_messages(
     new_host: NewHost, functions_storage: Azurite
 ) -> None:
     host = new_host("graceful").start()
-    send(functions_storage, "work-graceful", "running", sleep=1)
+    send(functions_storage, "graceful-work", "running", sleep=1)
     eventually(lambda: seen(host, "running", "start"), "the function started")
     host.process.terminate()
     eventually(lambda: "Host is stopping" in host.log(), "the host is stopping")
-    send(functions_storage, "work-graceful", "late")
+    send(functions_storage, "graceful-work", "late")
     assert host.stop() == 0
     assert seen(host, "running", "end")
     assert not seen(host, "late", "start")
-    assert [json.loads(body)["case"] for body in functions_storage.peek("work-graceful")] == ["late"]
+    assert [json.loads(body)["case"] for body in functions_storage.peek("graceful-work")] == ["late"]
 
 
 def test_a_function_that_will_not_end_does_not_hold_up_the_stop_but_keeps_its_message(
     new_host: NewHost, functions_storage: Azurite
 ) -> None:
     host = new_host("stubborn", options=("--grace", "0.5")).start()
-    send(functions_storage, "work-stubborn", "forever", sleep=60)
+    send(functions_storage, "stubborn-work", "forever", sleep=60)
     eventually(lambda: seen(host, "forever", "start"), "the function started")
     begun = time.monotonic()
     assert host.stop() == 0
     assert time.monotonic() - begun < 5
-    assert not is_empty(functions_storage, "work-stubborn")
+    assert not is_empty(functions_storage, "stubborn-work")
 
 
 def test_a_function_over_its_time_limit_is_reported(shared_host: FunctionsHost, functions_storage: Azurite) -> None:
-    send(functions_storage, "work-shared", str(uuid.uuid4()), sleep=3.2)
+    send(functions_storage, "shared-work", str(uuid.uuid4()), sleep=1.2)
     text = "exceeded by function 'Functions.on_message'"
     eventually(lambda: text in shared_host.log(), "the host complains")

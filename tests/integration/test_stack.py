@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import json
 import os
 import signal
@@ -22,6 +24,7 @@ from azure.identity import ManagedIdentityCredential
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
+from localcloud.azurite import azurite_is_up, azurite_process, connection_string, find_azurite
 from localcloud.certs import ensure_certificates
 from localcloud.config import CloudConfig
 from localcloud.ports import allot_ports
@@ -82,17 +85,13 @@ STAND_IN = """
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     script = tmp_path_factory.mktemp("stand-in") / "stand_in.py"
     script.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n" + textwrap.dedent(STAND_IN))
-    return Commands(
-        azure=(sys.executable, str(script), "azure"), functions=(sys.executable, str(script), "functions")
-    )
+    return Commands(azure=(sys.executable, str(script), "azure"), functions=(sys.executable, str(script), "functions"))
 
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory, commands: Commands) -> Iterator[LocalCloud]:
     state = tmp_path_factory.mktemp("state")
-    cloud = LocalCloud(
-        new_config(state), app_dir=ROOT, app_settings={"APP": "1"}, persistent=False, commands=commands
-    )
+    cloud = LocalCloud(new_config(state), app_dir=ROOT, app_settings={"APP": "1"}, persistent=False, commands=commands)
     with cloud:
         yield cloud
 
@@ -118,9 +117,7 @@ def test_blobs_work_with_a_managed_identity(cloud: LocalCloud, credential: Manag
         assert [blob.name for blob in container.list_blobs()] == ["a/b.jsonl"]
 
 
-def test_queues_work_with_a_managed_identity(
-    cloud: LocalCloud, credential: ManagedIdentityCredential
-) -> None:
+def test_queues_work_with_a_managed_identity(cloud: LocalCloud, credential: ManagedIdentityCredential) -> None:
     with QueueServiceClient(cloud.config.queue_url, credential=credential) as service:
         queue = service.create_queue("identity")
         queue.send_message("hello", visibility_timeout=0)
@@ -130,9 +127,7 @@ def test_queues_work_with_a_managed_identity(
         assert message.content == "hello"
 
 
-def test_tables_work_with_a_managed_identity(
-    cloud: LocalCloud, credential: ManagedIdentityCredential
-) -> None:
+def test_tables_work_with_a_managed_identity(cloud: LocalCloud, credential: ManagedIdentityCredential) -> None:
     with TableServiceClient(cloud.config.table_url, credential=credential) as service:
         table = service.create_table("identity")
         row = table.create_entity({"PartitionKey": "p", "RowKey": "r", "state": "training"})
@@ -252,9 +247,7 @@ def test_after_kill_9_nothing_survives_and_the_data_is_there_at_the_next_start(
         time.sleep(60)
         """
     )
-    owner = subprocess.Popen(
-        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
-    )
+    owner = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
     with owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == b"up\n"
@@ -266,10 +259,34 @@ def test_after_kill_9_nothing_survives_and_the_data_is_there_at_the_next_start(
     assert allot_ports(tmp_path) == config.ports
     with LocalCloud(config, commands=commands) as again:
         connection = again.storage_connection_string()
-        with BlobServiceClient.from_connection_string(
-            connection, connection_verify=str(config.ca_file)
-        ) as service:
+        with BlobServiceClient.from_connection_string(connection, connection_verify=str(config.ca_file)) as service:
             assert [container.name for container in service.list_containers()] == ["kept"]
+
+
+def test_azurite_saves_its_data_even_when_it_is_told_twice_to_end(tmp_path: Path) -> None:
+    config = new_config(tmp_path)
+    ensure_certificates(tmp_path)
+    program = find_azurite(ROOT)
+    for run in (1, 2):
+        process = azurite_process(config, program, persistent=True, log_file=tmp_path / "azurite.err")
+        process.start()
+        try:
+            process.wait_until_ready(lambda: azurite_is_up(config), deadline=30)
+            with BlobServiceClient.from_connection_string(
+                connection_string(config), connection_verify=str(config.ca_file)
+            ) as service:
+                if run == 1:
+                    service.create_container("kept")
+                assert [container.name for container in service.list_containers()] == ["kept"]
+            pid = process.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGTERM)
+            until(lambda: "is closing" in config.azurite_log.read_text(), "it did not begin to end")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        finally:
+            process.stop()
+        config.azurite_log.unlink()
 
 
 def test_a_process_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
@@ -304,6 +321,17 @@ def test_certificates_are_kept_until_they_are_damaged(tmp_path: Path) -> None:
     ensure_certificates(tmp_path)
 
     assert all(file.read_bytes() != content for file, content in files.items())
+
+
+def test_certificates_are_renewed_before_they_expire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("localcloud.certs.VALIDITY", dt.timedelta(days=29))
+    ensure_certificates(tmp_path)
+    old = (tmp_path / "certs" / "ca.pem").read_bytes()
+    monkeypatch.undo()
+
+    ensure_certificates(tmp_path)
+
+    assert (tmp_path / "certs" / "ca.pem").read_bytes() != old
 
 
 def test_function_keys_are_made_once(tmp_path: Path) -> None:

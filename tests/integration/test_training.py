@@ -22,7 +22,9 @@ from localcloud.training import pipeline
 from localcloud.training.job import TrainingJob
 from localcloud.training.pipeline import STEPS
 from localcloud.training.progress import Progress, StepFailedError
+from localcloud.training.runtime import prepare
 
+prepare()
 pytestmark = pytest.mark.training
 
 LEARN_FAST = {

@@ -160,9 +160,7 @@ def test_events_and_read_position_are_written_together_or_not_at_all(tmp_path: P
     good = Accepted(EVENT, ("a",), due=0)
 
     with pytest.raises(TypeError):
-        store.accept(
-            [good, Accepted(unwritable, ("a",), due=0)], NOW, read=("azurite.log", LogPosition(1, 100))
-        )
+        store.accept([good, Accepted(unwritable, ("a",), due=0)], NOW, read=("azurite.log", LogPosition(1, 100)))
 
     assert store.since(0, 10) == []
     assert store.schedule("a", 10) == []

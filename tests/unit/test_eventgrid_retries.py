@@ -42,9 +42,7 @@ def test_what_a_repetition_cannot_cure_is_not_repeated(status: int, reason: str)
     assert after_failure(outcome_of(status), 1, age=0, scale=1) == GiveUp(reason)
 
 
-@pytest.mark.parametrize(
-    "outcome", [outcome_of(404), outcome_of(500), outcome_of(302), TIMED_OUT, SOCKET_ERROR]
-)
+@pytest.mark.parametrize("outcome", [outcome_of(404), outcome_of(500), outcome_of(302), TIMED_OUT, SOCKET_ERROR])
 def test_everything_else_is_tried_again(outcome: object) -> None:
     assert isinstance(after_failure(outcome, 1, age=0, scale=1), Retry)  # type: ignore[arg-type]  # a table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ from localcloud.functions.keys import load_keys
 from localcloud.functions.output_bindings import queue_bodies
 from localcloud.functions.queue_listener import next_delay, poison_queue_name
 from localcloud.functions.queue_trigger import body_properties
-from localcloud.functions.typed_data import Binary, JsonText, Text
+from localcloud.functions.server import bind
+from localcloud.functions.typed_data import Binary, InputData, JsonText, Text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,7 +129,7 @@ def test_only_the_host_storage_may_be_an_account_name() -> None:
 
 
 def test_binding_expressions_are_filled_from_binding_data() -> None:
-    metadata = {"name": Text("a"), "data": JsonText('{"run": {"id": 7}}'), "raw": Binary(b"x")}
+    metadata: dict[str, InputData] = {"name": Text("a"), "data": JsonText('{"run": {"id": 7}}'), "raw": Binary(b"x")}
     moment = datetime(2026, 11, 22, 10, tzinfo=UTC)
     filled = fill("{Name}/{data.run.id}/{rand-guid}/{DateTime}", metadata, lambda: "guid", lambda: moment)
     assert filled == "a/7/guid/2026-11-22T10:00:00Z"
@@ -184,7 +186,14 @@ def test_polling_backs_off_while_there_is_nothing_and_never_beyond_its_limit() -
         delays.append(next_delay(delays[-1], found=0, longest=5.0, jitter=0.5))
     assert delays[:4] == pytest.approx([0.1, 0.2, 0.4, 0.8])
     assert delays[-1] == 5.0
-    assert next_delay(5.0, found=1, longest=5.0, jitter=0.5) == 0.1
+    assert next_delay(5.0, found=1, longest=5.0, jitter=0.5) == 0.0
+    assert next_delay(0.0, found=0, longest=5.0, jitter=0.5) == 0.1
+
+
+def test_answers_are_not_held_back_by_nagles_algorithm() -> None:
+    """asyncio sets TCP_NODELAY only for sockets whose protocol says TCP."""
+    with bind(0) as bound:
+        assert bound.proto == socket.IPPROTO_TCP
 
 
 @pytest.mark.parametrize(("queue", "poison"), [("work", "work-poison"), ("work-poison", None), ("q" * 57, None)])

@@ -54,7 +54,7 @@ def test_both_day_fields_must_match_unlike_in_cron() -> None:
     ],
 )
 def test_what_ncrontab_does_not_know_is_refused(expression: str) -> None:
-    with pytest.raises(ValueError, match="schedule|dedicated"):
+    with pytest.raises(ValueError, match=r"schedule|dedicated"):
         Schedule.parse(expression)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -161,7 +162,7 @@ def test_a_long_time_is_asked_for_day_by_day(server: HttpsServer) -> None:
     answer = metrics_of(server).requests_per_minute([endpoint_id("a")], START, end)[endpoint_id("a")]
 
     days = [START, START + timedelta(days=1), START + timedelta(days=2), end]
-    assert spans == list(zip(days, days[1:], strict=False))
+    assert spans == list(pairwise(days))
     assert isinstance(answer, Series)
     assert (answer.start, answer.end, sum(answer.minutes.values())) == (START, end, 1440 + 2 * 1440 + 3 * 2)
 

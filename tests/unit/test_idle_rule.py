@@ -139,6 +139,11 @@ UNMARK: list[tuple[str, Facts, str]] = [
 
 MARK: list[tuple[str, Facts, str]] = [
     ("never marked", facts(endpoint=endpoint(tags=UNMARKED)), "no request since"),
+    (
+        "idle for exactly the idle time",
+        facts(endpoint=endpoint(tags=UNMARKED), requests=quiet({241: 1.0})),
+        "no request since 2026-11-22 08:00 UTC",
+    ),
     ("a malformed mark", facts(endpoint=endpoint(tags=marked("soon"))), "no request since"),
     ("an empty mark", facts(endpoint=endpoint(tags=marked(""))), "no request since"),
     ("a mark in the future", facts(endpoint=endpoint(tags=marked("2027-01-01T00:00:00Z"))), "no request since"),

@@ -55,9 +55,7 @@ def test_ports_of_a_state_dir_in_use_are_not_given_out(tmp_path: Path) -> None:
 
 def test_what_a_killed_run_left_on_a_port_is_ended_first(tmp_path: Path) -> None:
     ports = allot_ports(tmp_path)
-    listen = (
-        "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(60)"
-    )
+    listen = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(60)"
     leftover = Process(
         "blob",
         ["python3", "-c", listen, str(ports.blob), str(tmp_path / "data")],

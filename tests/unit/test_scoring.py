@@ -244,6 +244,7 @@ def test_neither_key_nor_question_nor_answer_are_logged_or_shown(
         ('{"output": ""}', ""),
         ('{"error": "out of memory"}', None),
         ('"{\\"error\\": \\"out of memory\\"}"', None),
+        ('{"output": "partial", "error": "out of memory"}', None),
         ('{"output": null}', None),
         ("[[[[[[[[[[]]]]]]]]]]", None),
     ],

@@ -27,8 +27,8 @@ def sample_settings(storage: Azurite, host_id: str, **more: str) -> dict[str, st
         "AzureWebJobsStorage": storage.connection_string,
         "STORAGE": storage.connection_string,
         "AzureFunctionsWebHost__hostid": host_id,
-        "WORK_QUEUE": f"work-{host_id}",
-        "SLOW_TICK": "0 0 0 1 1 *",
+        "APP": host_id,
+        "EVERY_SECOND": "*/1 * * * * *",
         **more,
     }
 

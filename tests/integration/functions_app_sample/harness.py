@@ -68,8 +68,7 @@ class Azurite:
             )
         self.blobs = BlobServiceClient.from_connection_string(self.connection_string)
         self._queues = QueueServiceClient.from_connection_string(self.connection_string)
-        for port in (self.blob_port, self.queue_port):
-            eventually(lambda port=port: _accepts(port), f"Azurite listens on {port}", 30)
+        eventually(lambda: _accepts(self.blob_port) and _accepts(self.queue_port), "Azurite listens", 30)
 
     @property
     def connection_string(self) -> str:
@@ -85,6 +84,9 @@ class Azurite:
             message_encode_policy=TextBase64EncodePolicy(),
             message_decode_policy=TextBase64DecodePolicy(),
         )
+
+    def has_queue(self, name: str) -> bool:
+        return any(queue.name == name for queue in self._queues.list_queues(name_starts_with=name))
 
     def upload(self, container: str, blob: str, content: bytes) -> str:
         """Returns the blob's URL."""

@@ -67,7 +67,7 @@ def broken(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(auth_level="anonymous")
 def returns_nothing(req: func.HttpRequest) -> func.HttpResponse:
-    return None  # type: ignore[return-value] - what a forgotten return does
+    return None  # type: ignore[return-value]  # what a forgotten return does
 
 
 @app.event_grid_trigger("event")
@@ -82,7 +82,7 @@ def on_cloud_event(event: func.CloudEvent) -> None:
     record("on_cloud_event", id=event.id, subject=event.subject, type=event.type, data=event.get_json())
 
 
-@app.blob_trigger("client", path="incoming/{folder}/{name}", connection="STORAGE", source="EventGrid")
+@app.blob_trigger("client", path="incoming/{folder}/{name}", connection="STORAGE", source=func.BlobSource.EVENT_GRID)
 def on_blob(client: blob.BlobClient) -> None:
     found = client.get_blob_properties()
     record("on_blob", container=found.container, name=found.name, size=found.size)
@@ -90,13 +90,13 @@ def on_blob(client: blob.BlobClient) -> None:
 
 
 @app.blob_trigger("stream", path="streams/{name}.txt", connection="STORAGE", source=func.BlobSource.EVENT_GRID)
-@app.queue_output("out", queue_name="outputs-seen", connection="STORAGE")
+@app.queue_output("out", queue_name="%APP%-seen", connection="STORAGE")
 def on_stream(stream: func.InputStream, out: func.Out[str]) -> None:
     record("on_stream", name=stream.name, uri=stream.uri, length=stream.length, text=stream.read().decode())
     out.set(f"saw {stream.name}")
 
 
-@app.queue_trigger("msg", queue_name="%WORK_QUEUE%", connection="STORAGE")
+@app.queue_trigger("msg", queue_name="%APP%-work", connection="STORAGE")
 def on_message(msg: func.QueueMessage, context: func.Context) -> None:
     body = msg.get_json()
     seen = {"case": body["case"], "dequeue_count": msg.dequeue_count, "invocation": context.invocation_id}
@@ -106,25 +106,29 @@ def on_message(msg: func.QueueMessage, context: func.Context) -> None:
     record("on_message", phase="end", **seen)
 
 
-@app.queue_trigger("msg", queue_name="outputs-in", connection="STORAGE")
-@app.queue_output("copies", queue_name="outputs-copies", connection="STORAGE")
+@app.queue_trigger("msg", queue_name="%APP%-in", connection="STORAGE")
+@app.queue_output("copies", queue_name="%APP%-copies", connection="STORAGE")
 @app.blob_output("file", path="outputs/{name}/{rand-guid}.json", connection="STORAGE")
 def outputs(msg: func.QueueMessage, copies: func.Out[List[str]], file: func.Out[str]) -> None:  # noqa: UP006
     copies.set([msg.get_body().decode()] * 2)
     file.set("written")
 
 
-@app.queue_trigger("text", queue_name="plain-text", connection="STORAGE")
+@app.queue_trigger("text", queue_name="%APP%-text", connection="STORAGE")
 async def on_text(text: str) -> None:
     record("on_text", text=text)
 
 
+def status_of(timer: func.TimerRequest) -> Any:
+    return timer.schedule_status  # type: ignore[attr-defined]  # only the implementation has it
+
+
 @app.timer_trigger("timer", schedule="* * * * * *")
 def every_second(timer: func.TimerRequest) -> None:
-    record("every_second", past_due=timer.past_due, status=timer.schedule_status)
+    record("every_second", past_due=timer.past_due, status=status_of(timer))
 
 
-@app.timer_trigger("timer", schedule="%SLOW_TICK%")
+@app.timer_trigger("timer", schedule="%EVERY_SECOND%")
 def slow_tick(timer: func.TimerRequest) -> None:
     record("slow_tick", phase="start")
     time.sleep(1.3)
@@ -133,7 +137,12 @@ def slow_tick(timer: func.TimerRequest) -> None:
 
 @app.timer_trigger("timer", schedule="0 0 0 1 Jan *")
 def yearly(timer: func.TimerRequest) -> None:
-    record("yearly", past_due=timer.past_due, status=timer.schedule_status)
+    record("yearly", past_due=timer.past_due, status=status_of(timer))
+
+
+@app.timer_trigger("timer", schedule="0 0 0 1 Jan *")
+def yearly_rescheduled(timer: func.TimerRequest) -> None:
+    record("yearly_rescheduled")
 
 
 @app.timer_trigger("timer", schedule="0 0 0 1 1 *", run_on_startup=True, use_monitor=False)

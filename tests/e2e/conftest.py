@@ -1,0 +1,55 @@
+"""One local cloud with droptune in it for all end-to-end tests: real processes, real SDKs, short times."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.dialogues import write_dataset
+from demo.topology import Topology, prepare_storage
+from localcloud.config import Durations
+from tests.e2e.playground import Playground
+
+FAST = {
+    "SETTLE_SECONDS": "1",
+    "MISSING_SPLIT_MINUTES": "0.05",
+    "POLL_SECONDS": "0.5",
+    "POLL_MAX_SECONDS": "1",
+    "OVERDUE_SECONDS": "3",
+    "SMOKE_TEST_ATTEMPTS": "2",
+    "IDLE_AFTER_MINUTES": "1",
+    "IDLE_GRACE_MINUTES": "0.1",
+}
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dataset")
+    write_dataset(folder, train=48, test=12, gen=12)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
+    topology = Topology(
+        state_dir=tmp_path_factory.mktemp("cloud"),
+        durations=Durations().scaled(0.1),
+        settings=FAST,
+        fast_training=True,
+        persistent=True,
+        message_lease=5,
+    )
+    cloud = topology.cloud()
+    before = dict(os.environ)
+    cloud.start()
+    try:
+        prepare_storage(cloud)
+        os.environ.update(cloud.client_environment())
+        yield Playground(cloud)
+    finally:
+        cloud.stop()
+        os.environ.clear()
+        os.environ.update(before)
