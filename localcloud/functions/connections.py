@@ -24,7 +24,7 @@ HOST_STORAGE = "AzureWebJobsStorage"
 _PREFIX = "AzureWebJobs"
 _TRANSPORT: dict[str, Any] = {
     # A call of the host is repeated by its own loops; the SDK's default waits up to a minute before it fails.
-    "retry_total": 2,
+    "retry_total": 1,
     "initial_backoff": 1,
     "increment_base": 2,
     "connection_timeout": 5,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import PermanentError
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_ROLES = frozenset({"system", "user", "assistant"})
-"""What a chat endpoint takes. Rows with tool calls need the tool's answers, so they make no question."""
+_ROLES = ("system", "user", "assistant")
+"""What a chat endpoint takes: a conversation with tools is a question up to the first call only."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +33,24 @@ class Sample:
 def draw_sample(lines: bytes, *, seed: int) -> Sample:
     """Draw one usable row of a few JSON Lines; the same lines and seed give the same row.
 
-    Raises PermanentError (NoSample) if no row has a user's turn in a plain conversation.
+    Raises PermanentError (NoSample) if no row begins with a plain conversation.
     """
     frame = _read(lines)
     if "messages" not in frame:
         raise PermanentError("NoSample", "no sample row has messages")
     samples = frame["messages"].map(to_sample).dropna()
     if samples.empty:
-        raise PermanentError("NoSample", "no sample row is a plain conversation with a user's turn")
+        raise PermanentError("NoSample", "no sample row begins with a user's turn in plain text")
     drawn: Sample = samples.sample(n=1, random_state=seed % 2**32).iloc[0]
     return drawn
 
 
 def to_sample(messages: Any) -> Sample | None:
-    """Cut a row's messages after the last user's turn; None for what can not be asked."""
-    if not isinstance(messages, list) or not all(_is_plain(message) for message in messages):
+    """Cut a row's messages after the last user's turn that can be asked; None if there is none."""
+    if not isinstance(messages, list):
         return None
-    turns = [{"role": message["role"], "content": message["content"]} for message in messages]
+    plain = takewhile(_is_plain, messages)
+    turns = [{"role": message["role"], "content": message["content"]} for message in plain]
     user_turns = [index for index, turn in enumerate(turns) if turn["role"] == "user"]
     if not user_turns:
         return None

@@ -79,13 +79,21 @@ def test_valid_rows_that_readers_stumble_over_are_read(rows: bytes) -> None:
     assert draw_sample(rows, seed=1).messages == (USER,)
 
 
-def test_rows_that_make_no_question_are_never_drawn() -> None:
-    tool = {"role": "tool", "content": "42"}
+def test_a_conversation_with_tools_is_asked_up_to_the_first_call() -> None:
     call: object = {"role": "assistant", "content": None, "tool_calls": []}
+    tool = {"role": "tool", "content": "42"}
+
+    sample = draw_sample(lines({"messages": [USER, ANSWER, USER, call, tool, ANSWER]}), seed=1)
+
+    assert sample == Sample((USER, ANSWER, USER), None)
+
+
+def test_rows_that_make_no_question_are_never_drawn() -> None:
     rows = lines(
-        {"messages": [USER, call, tool, ANSWER]},
+        {"messages": [{"role": "tool", "content": "42"}, USER]},
         {"messages": [ANSWER]},
         {"messages": "text"},
+        {"messages": [{"role": ["user"], "content": "?"}]},
         {"messages": None},
         {"messages": []},
         {"messages": [{"role": "user", "content": ["part"]}]},
