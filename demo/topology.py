@@ -40,6 +40,7 @@ FAST_SETTINGS = {
     "IDLE_CLEANUP_SCHEDULE": "*/5 * * * * *",
     "IDLE_AFTER_MINUTES": "1",
     "IDLE_GRACE_MINUTES": "0.25",
+    "METRICS_DELAY_MINUTES": "0",
     "IDLE_DRY_RUN": "false",
 }
 """What takes hours in production takes seconds here; everything else has its default."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared import names
@@ -91,6 +92,7 @@ class Services:
             metrics=RequestMetrics(self.settings, self._credential),
             clock=utc_now,
             owner=names.owner(self.settings.workspace_id),
+            metrics_delay=timedelta(minutes=self.settings.metrics_delay_minutes),
         )
 
     @functools.cached_property

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from shared.azureml.parse import parse_deployment, parse_endpoint, parse_job
+from shared.azureml.parse import parse_deployment, parse_endpoint, parse_job, run_errors
 from shared.azureml.resources import DeploymentRequest, Job, OnlineDeployment, OnlineEndpoint
 from shared.azureml.translate import translated
 from shared.errors import TransientError
@@ -76,7 +76,10 @@ class ArmClient:
         self._send("PUT", f"onlineEndpoints/{quote(endpoint.name)}", "set traffic", body)
 
     def set_endpoint_tags(self, name: str, tags: Mapping[str, str]) -> None:
-        """Replace all tags, and nothing else."""
+        """Change tags, and nothing else.
+
+        Whether a tag that is left out stays is not documented, so none is ever removed: it is given another value.
+        """
         self._send("PATCH", f"onlineEndpoints/{quote(name)}", "tag endpoint", {"tags": dict(tags)})
 
     def delete_endpoint(self, name: str) -> None:
@@ -133,11 +136,20 @@ class ArmClient:
         return ": ".join(str(error[key]) for key in ("code", "message") if error.get(key))
 
     def _job_error(self, name: str) -> str:
-        """Azure ML's message for a failed run; jobs themselves carry none, run history does."""
-        url = f"{self._history()}/history/v1.0{self._workspace_id}/rundata"
-        body = self._request("POST", url, "read run", {"runId": name, "selectRunMetadata": True}, missing_ok=True)
-        error = (((body or {}).get("runMetadata") or {}).get("error") or {}).get("error") or {}
-        return " ".join(str(error.get("message") or error.get("code") or "").split())[:2000]
+        """Azure ML's message for a failed run; jobs themselves carry none, run history does.
+
+        A pipeline's own message only names the nodes that failed; why is in its details, or with its child runs.
+        """
+        runs = f"{self._history()}/history/v1.0{self._workspace_id}"
+        request = {"runId": name, "selectRunMetadata": True}
+        answer = self._request("POST", f"{runs}/rundata", "read run", request, missing_ok=True) or {}
+        own, causes = run_errors(answer.get("runMetadata") or {})
+        if not causes:
+            children = self._request("GET", f"{runs}/runs/{quote(name)}/children", "read child runs", missing_ok=True)
+            for child in (children or {}).get("value") or ():
+                message, details = run_errors(child)
+                causes.extend(details or ([message] if message else []))
+        return "; ".join(dict.fromkeys(causes)) or own
 
     def _history(self) -> str:
         if not self._history_url:
@@ -228,7 +240,8 @@ class ArmClient:
                 self._client = ARMPipelineClient(
                     base_url=self._base,
                     policies=[
-                        RetryPolicy(retry_total=2, retry_backoff_factor=0.4, retry_backoff_max=4),
+                        # A status that says "later" comes back by our own schedule, never by sleeping here.
+                        RetryPolicy(retry_total=2, retry_status=0, retry_backoff_factor=0.4, retry_backoff_max=4),
                         ARMChallengeAuthenticationPolicy(self._credential, f"{self._base}/.default"),
                     ],
                     connection_timeout=CONNECT_TIMEOUT,

@@ -54,6 +54,17 @@ def parse_deployment(endpoint: str, body: Mapping[str, Any]) -> OnlineDeployment
     )
 
 
+def run_errors(run: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The message of a failed run in run history, and those of its details; empty if there are none."""
+    error = (run.get("error") or {}).get("error") or {}
+    details = [_one_line(detail.get("message")) for detail in error.get("details") or () if detail.get("message")]
+    return _one_line(error.get("message") or error.get("code")), details
+
+
+def _one_line(text: Any) -> str:
+    return " ".join(str(text or "").split())[:2000]
+
+
 def _operation_url(properties: Mapping[str, Any]) -> str:
     return str((properties.get("properties") or {}).get("AzureAsyncOperationUri") or "")
 

@@ -115,6 +115,7 @@ class SdkClient:
                 connection_timeout=CONNECT_TIMEOUT,
                 read_timeout=READ_TIMEOUT,
                 retry_total=2,
+                retry_status=0,
                 show_progress=False,
             )
             logger = logging.getLogger("azure.ai.ml")

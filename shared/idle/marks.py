@@ -28,7 +28,7 @@ def keep_reason(tags: Mapping[str, str], now: datetime) -> str:
 
 
 def is_marked(tags: Mapping[str, str]) -> bool:
-    return _tag(tags, names.TAG_IDLE_SINCE) is not None
+    return bool(_tag(tags, names.TAG_IDLE_SINCE))
 
 
 def marked_at(tags: Mapping[str, str], now: datetime) -> datetime | None:
@@ -38,10 +38,15 @@ def marked_at(tags: Mapping[str, str], now: datetime) -> datetime | None:
 
 
 def with_mark(tags: Mapping[str, str], now: datetime) -> dict[str, str]:
-    return {**without_mark(tags), names.TAG_IDLE_SINCE: now.astimezone(UTC).isoformat(timespec="seconds")}
+    return {**_others(tags), names.TAG_IDLE_SINCE: now.astimezone(UTC).isoformat(timespec="seconds")}
 
 
 def without_mark(tags: Mapping[str, str]) -> dict[str, str]:
+    """The mark becomes empty instead of absent: a PATCH may keep what it is not told of."""
+    return {**_others(tags), names.TAG_IDLE_SINCE: ""}
+
+
+def _others(tags: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in tags.items() if name.lower() != names.TAG_IDLE_SINCE}
 
 

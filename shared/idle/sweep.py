@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-METRICS_DELAY = timedelta(minutes=5)
-"""Younger minutes are not asked for: Monitor may still report them as missing, or as 0."""
-
 
 class LedgerRows(Protocol):
     def tunings(self) -> Iterable[Versioned[Tuning]]: ...
@@ -62,8 +59,8 @@ class Requests(Protocol):
 class Sweep:
     """Marks and unmarks endpoints itself; a deletion it only decides, the lifecycle carries it out.
 
-    `owner` is names.owner() of the workspace. `metrics_delay` also delays verdicts: they are true of the time
-    up to which Monitor was asked.
+    `owner` is names.owner() of the workspace. The minutes of `metrics_delay` are not asked for, because
+    Monitor may still report them as missing or as 0: verdicts are true of the time up to which it was asked.
     """
 
     settings: Settings
@@ -73,7 +70,7 @@ class Sweep:
     metrics: Requests
     clock: Clock
     owner: str
-    metrics_delay: timedelta = METRICS_DELAY
+    metrics_delay: timedelta
 
     def run(self) -> SweepReport:
         """Raises DroptuneError if endpoints or ledger can not be listed; what happens to one stays in its report."""

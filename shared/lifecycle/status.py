@@ -75,7 +75,7 @@ class Status:
                     "traffic": dict(endpoint.traffic),
                     "live": record.live if record else "",
                     "live_since": record.live_since.isoformat() if record and record.live_since else None,
-                    "idle_since": endpoint.tags.get(names.TAG_IDLE_SINCE),
+                    "idle_since": endpoint.tags.get(names.TAG_IDLE_SINCE) or None,
                     "keep": endpoint.tags.get(names.TAG_KEEP),
                 }
             )

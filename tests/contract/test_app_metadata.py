@@ -14,7 +14,8 @@ INDEX = """
 import json, sys
 sys.path.insert(0, {root!r})
 import function_app
-functions = {{f.get_function_name(): [json.loads(b) for b in f.get_raw_bindings()] for f in function_app.app.get_functions()}}
+found = function_app.app.get_functions()
+functions = {{f.get_function_name(): [json.loads(b) for b in f.get_raw_bindings()] for f in found}}
 print(json.dumps({{"functions": functions, "modules": sorted(sys.modules)}}))
 """
 

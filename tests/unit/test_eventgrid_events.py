@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from localcloud.config import STORAGE_ACCOUNT_ID, EventSubscription
@@ -62,6 +62,7 @@ def test_the_same_event_as_cloud_event_names_its_topic_as_source() -> None:
     }
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the first text takes a second
 @given(
     st.fixed_dictionaries(
         {

@@ -3,10 +3,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shared.idle.gather import gather
-from shared.idle.marks import marked_at, with_mark, without_mark
+from shared.idle.marks import is_marked, marked_at, with_mark, without_mark
 from shared.idle.rule import Facts
 from shared.lifecycle.tuning import State
-from tests.unit.idle_cases import LONG_AGO, MARKED, NOW, OWNER, UNMARKED, ago, endpoint, record, tuning
+from tests.unit.idle_cases import LONG_AGO, NOW, OWNER, UNMARKED, ago, endpoint, record, tuning
 
 
 def gather_one(**changes: object) -> Facts:
@@ -66,5 +66,7 @@ def test_marking_and_unmarking_leave_all_other_tags() -> None:
 
     assert marked == {**UNMARKED, "team": "chat", "droptune-idle-since": "2026-11-22T12:00:00+00:00"}
     assert marked_at(marked, NOW + timedelta(seconds=1)) == NOW
-    assert without_mark(marked) == {**UNMARKED, "team": "chat"}
-    assert without_mark(MARKED) == UNMARKED
+    unmarked = without_mark(marked)
+    assert unmarked == {**UNMARKED, "team": "chat", "droptune-idle-since": ""}
+    assert not is_marked(unmarked)
+    assert marked_at(unmarked, NOW) is None

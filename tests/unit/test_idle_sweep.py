@@ -14,13 +14,15 @@ from shared.config import Settings
 from shared.errors import RaceLostError, TransientError
 from shared.idle.report import EndpointReport, SweepReport
 from shared.idle.series import MINUTE, Series, Unavailable, floor_minute
-from shared.idle.sweep import METRICS_DELAY, Sweep
+from shared.idle.sweep import Sweep
 from shared.lifecycle.actions import CleanUp
 from shared.lifecycle.decide import Observed, decide
 from shared.lifecycle.ledger import Versioned
 from shared.lifecycle.records import EndpointRecord, EndpointStatus
 from shared.lifecycle.tuning import State, Tuning
 from tests.unit.idle_cases import NOW, OWNER, UNMARKED, ago, endpoint, record, tuning
+
+METRICS_DELAY = timedelta(minutes=5)
 
 GRACE_OVER = {**UNMARKED, names.TAG_IDLE_SINCE: ago(hours=3).isoformat()}
 
@@ -140,7 +142,10 @@ class World:
             storage_table_uri="",
             **values,
         )
-        return Sweep(settings, self.ledger, self.wake_ups, self.arm, self.metrics, lambda: self.now, OWNER).run()
+        sweep = Sweep(
+            settings, self.ledger, self.wake_ups, self.arm, self.metrics, lambda: self.now, OWNER, METRICS_DELAY
+        )
+        return sweep.run()
 
     def status(self, dataset: str) -> EndpointStatus:
         return self.ledger.rows[dataset].value.status
@@ -194,7 +199,7 @@ def test_an_endpoint_that_is_used_again_loses_its_mark_and_keeps_its_other_tags(
     row = only(world.sweep())
 
     assert (row.kind, row.acted) == ("unmark", True)
-    assert world.tags("chat") == {**UNMARKED, "team": "research"}
+    assert world.tags("chat") == {**UNMARKED, "team": "research", names.TAG_IDLE_SINCE: ""}
     assert world.status("chat") is EndpointStatus.ACTIVE
 
 
