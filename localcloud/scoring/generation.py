@@ -88,12 +88,18 @@ class Generator:
             raise RefusedConversationError(f"The conversation has {used} tokens; the model takes at most {most - 1}.")
         return int(most - used)
 
+    def _end_tokens(self) -> list[int]:
+        """The tokenizer's end of sequence, and what the model's own configuration says ends a turn."""
+        configured = self.loaded.model.generation_config.eos_token_id
+        several = configured if isinstance(configured, list) else [configured]
+        return sorted({token for token in (*several, self.loaded.tokenizer.eos_token_id) if token is not None})
+
     def _generate(self, tokens: list[int], max_new_tokens: int, sampling: Sampling) -> list[int]:
         import torch
 
         tokenizer: Any = self.loaded.tokenizer
         prompt = torch.tensor([tokens])
-        ends: dict[str, object] = {"eos_token_id": tokenizer.eos_token_id}
+        ends: dict[str, object] = {"eos_token_id": self._end_tokens()}
         if sampling.ignore_eos:
             ends = {"eos_token_id": None, "min_new_tokens": max_new_tokens}
         with torch.inference_mode():

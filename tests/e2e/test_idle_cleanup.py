@@ -45,7 +45,7 @@ def test_an_unused_endpoint_is_marked_then_deleted_while_a_kept_one_and_a_foreig
         return True if seen is not None and seen["idle_since"] else None
 
     wait_for(marked, 200, playground.client.endpoints)
-    retired = playground.until("unused", "retired", deadline=60)
+    retired = playground.until("unused", "retired", deadline=120)
     assert retired["reason"]["code"] == "Idle"
     assert [item["state"] for item in playground.of_dataset("endpoints", "unused")] == ["Deleted"]
     assert len(playground.of_dataset("models", "unused")) == 1

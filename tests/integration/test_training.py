@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 
 from demo.dialogues import write_dataset
-from localcloud.base_model import build
+from localcloud.base_model import CHAT_TEMPLATE, build
 from localcloud.scoring.generation import Generator, Sampling
 from localcloud.training import pipeline
+from localcloud.training.encoding import IGNORED, encode
 from localcloud.training.job import TrainingJob
+from localcloud.training.model_folder import DEFAULT_CHAT_TEMPLATE, load_model
 from localcloud.training.pipeline import STEPS
 from localcloud.training.progress import Progress, StepFailedError
 from localcloud.training.runtime import prepare
@@ -136,6 +138,45 @@ def fast_run(base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="module")
 def tuned(base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     return train(tmp_path_factory.mktemp("tuned"), inputs_for(base, data, num_train_epochs=2))
+
+
+def test_the_same_seed_builds_the_same_base_model(base: Path, tmp_path: Path) -> None:
+    build(tmp_path / "again")
+    files = sorted(file.relative_to(base) for file in base.rglob("*") if file.is_file())
+    assert [(tmp_path / "again" / file).read_bytes() for file in files] == [
+        (base / file).read_bytes() for file in files
+    ]
+
+
+def test_the_base_tokenizer_keeps_any_text(base: Path) -> None:
+    tokenizer = load_model(base).tokenizer
+    text = " Zwölf Boxkämpfer… 東京 🍜\n\ttabs  and 'quotes'"
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+THREE_TURNS = [
+    {"role": "user", "content": "A table, please"},
+    {"role": "assistant", "content": "For how many people?"},
+    {"role": "user", "content": "Two"},
+    {"role": "assistant", "content": "Done!"},
+]
+
+
+@pytest.mark.parametrize("template", [CHAT_TEMPLATE, DEFAULT_CHAT_TEMPLATE], ids=["own", "default"])
+def test_what_the_assistant_says_and_its_end_are_learnt(base: Path, template: str) -> None:
+    tokenizer = load_model(base).tokenizer
+    tokenizer.chat_template = template
+    [example] = encode(tokenizer, "train", [THREE_TURNS], max_length=100)
+    learnt = tokenizer.decode([label for label in example.labels if label != IGNORED])
+    assert learnt == "For how many people?<|end|>Done!<|end|>"
+    assert all(label in (token, IGNORED) for token, label in zip(example.tokens, example.labels, strict=True))
+
+
+def test_a_template_without_generation_markers_gives_the_same_labels(base: Path) -> None:
+    tokenizer = load_model(base).tokenizer
+    marked = encode(tokenizer, "train", [THREE_TURNS], max_length=100)
+    tokenizer.chat_template = CHAT_TEMPLATE.replace("{% generation %}", "").replace("{% endgeneration %}", "")
+    assert encode(tokenizer, "train", [THREE_TURNS], max_length=100) == marked
 
 
 def test_every_step_starts_and_completes_in_order(fast_run: Outcome) -> None:
