@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -30,7 +31,6 @@ from localcloud.processes import AlreadyRunningError, StackError, end_leftovers,
 from localcloud.stack import LocalCloud
 
 _ENDED = ("rejected", "failed", "rolled_back", "superseded", "retired")
-_QUESTION = "Can you book a table for two tonight?"
 
 
 def main() -> int:
@@ -77,7 +77,8 @@ def _run(arguments: argparse.Namespace, console: Console, state_dir: Path) -> in
         journey = Journey(dataset=arguments.dataset, version=f"{datetime.now(UTC):%Y-%m-%d}")
         for blob in client.upload(folder, journey.dataset, journey.version):
             console.print(f"uploaded datasets/{blob}", highlight=False)
-        with View(console) as view:
+        view = View(console)
+        with view.live():
             for seen in follow(client, journey, _is_settled, deadline=arguments.deadline):
                 view.show(seen)
         _print_training(console, journey.job)
@@ -85,7 +86,7 @@ def _run(arguments: argparse.Namespace, console: Console, state_dir: Path) -> in
             _print_failure(console, cloud, journey)
             return 1
         _print_live(console, cloud, client, journey)
-        with View(console) as view:
+        with view.live():
             for seen in follow(client, journey, lambda seen: seen.state in _ENDED, deadline=arguments.deadline):
                 view.show(seen)
         _print_summary(console, journey, client.resources(), time.monotonic() - started)
@@ -103,25 +104,27 @@ def _print_training(console: Console, job: dict[str, Any]) -> None:
 
 
 def _print_live(console: Console, cloud: LocalCloud, client: AppClient, journey: Journey) -> None:
-    smoke = journey.tuning.get("smoke_test") or {}
+    smoke = journey.tuning["smoke_test"]
     talk = Table.grid(padding=(0, 2))
-    for message in smoke.get("prompt", ()):
+    for message in smoke["prompt"]:
         talk.add_row(Text(message["role"], style="dim"), Text(message["content"]))
-    talk.add_row(Text("answer", style="bold green"), Text(str(smoke.get("answer"))))
-    talk.add_row(Text("ground truth", style="dim"), Text(str(smoke.get("ground_truth") or "none in this row")))
+    talk.add_row(Text("answer", style="bold green"), Text(smoke["answer"]))
+    talk.add_row(Text("ground truth", style="dim"), Text(smoke["ground_truth"] or "none in this row"))
     latency = smoke.get("latency_seconds", 0)
     console.print(
         Panel(talk, title=f"Smoke test passed in {latency:.2f} s on the new deployment", border_style="green")
     )
+    question = next(message["content"] for message in smoke["prompt"] if message["role"] == "user")
     key, uri = client.endpoint_key(journey.tuning["endpoint"]), journey.endpoint["scoring_uri"]
     console.print("[bold]Live.[/] Ask it yourself while it lives:")
-    console.print(curl_command(cloud, uri, key, _QUESTION), highlight=False, soft_wrap=True, markup=False)
-    console.print(f"[dim]answer:[/] {client.ask(uri, key, _QUESTION)}", highlight=False)
+    console.print(curl_command(cloud, uri, key, question), highlight=False, soft_wrap=True, markup=False)
+    console.print(f"[dim]answer:[/] {escape(client.ask(uri, key, question))}", highlight=False)
 
 
 def _print_failure(console: Console, cloud: LocalCloud, journey: Journey) -> None:
     reason = journey.tuning.get("reason") or {}
-    console.print(f"[bold red]{journey.state}[/]: {reason.get('code')}: {reason.get('message')}", highlight=False)
+    text = f"[bold red]{journey.state}[/]: {reason.get('code')}: {escape(str(reason.get('message')))}"
+    console.print(text, highlight=False, soft_wrap=True)
     report = journey.tuning.get("report") or {}
     for error in report.get("errors", ())[:20]:
         console.print(f"  {error}", highlight=False, markup=False)
@@ -139,8 +142,8 @@ def _print_summary(console: Console, journey: Journey, resources: dict[str, Any]
     console.print(table)
     left = [item["name"] for item in resources["endpoints"] if item["state"] != "Deleted"]
     models = ", ".join(f"{item['name']} version {item['version']}" for item in resources["models"])
-    console.print(f"{journey.state}: {(journey.tuning.get('reason') or {}).get('message')}", highlight=False)
-    console.print(f"Endpoints left: {', '.join(left) or 'none'}. Registered models stay: {models}.", highlight=False)
+    console.print(f"{journey.state}: {journey.tuning['reason']['message']}", highlight=False, soft_wrap=True)
+    console.print(f"Endpoints left: {', '.join(left) or 'none'}. Registered models stay: {models}.", soft_wrap=True)
 
 
 def _sweep_old_demos(base: Path) -> None:

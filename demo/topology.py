@@ -21,7 +21,7 @@ from localcloud.config import (
     RegistryModel,
 )
 from localcloud.ports import allot_ports
-from localcloud.stack import LocalCloud, function_keys
+from localcloud.stack import Commands, LocalCloud, function_keys
 from shared import names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,6 +81,7 @@ class Topology:
     fast_training: bool = False
     persistent: bool = True
     message_lease: float = 30
+    commands: Commands = field(default_factory=Commands)
 
     def cloud(self) -> LocalCloud:
         """The cloud, not yet started; `prepare_storage` comes after its start."""
@@ -104,6 +105,7 @@ class Topology:
             app_settings={**app_settings(config), **FAST_SETTINGS, **self.settings},
             persistent=self.persistent,
             message_lease=self.message_lease,
+            commands=self.commands,
         )
 
     def _model(self) -> RegistryModel:

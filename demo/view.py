@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,15 +42,15 @@ class View:
         self._told_steps: set[str] = set()
         self._started = time.monotonic()
 
-    def __enter__(self) -> View:
-        if self._console.is_terminal:
-            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-            self._live.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.__exit__(None, None, None)
+    @contextlib.contextmanager
+    def live(self) -> Iterator[None]:
+        """While this is open, `show` redraws one panel, if there is a terminal to draw on."""
+        if not self._console.is_terminal:
+            yield
+            return
+        with Live(console=self._console, refresh_per_second=4, transient=True) as self._live:
+            yield
+        self._live = None
 
     def show(self, journey: Journey) -> None:
         if self._live is not None:
@@ -68,7 +70,7 @@ class View:
 
     def _line(self, state: str, message: str) -> None:
         elapsed = time.monotonic() - self._started
-        self._console.print(f"{elapsed:6.1f} s  {state:<12} {message}", highlight=False, markup=False)
+        self._console.print(f"{elapsed:6.1f} s  {state:<12} {message}", highlight=False, markup=False, soft_wrap=True)
 
     def _panel(self, journey: Journey) -> RenderableType:
         parts: list[RenderableType] = [self._stages(journey)]

@@ -6,6 +6,7 @@ import json
 import logging
 import random
 import socket
+import time
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ PURPOSES = {
 # Below the range from which systems take the ports of outgoing connections (32768 on Linux, 49152 elsewhere):
 # else any connection could hold one of ours between two starts.
 _LOWEST, _HIGHEST = 20000, 32000
+_CLOSING = 2.0
 
 
 class PortInUseError(RuntimeError):
@@ -58,7 +60,7 @@ def allot_ports(state_dir: Path) -> Ports:
         if file.exists():
             ports = Ports(**json.loads(file.read_text()))
             for name, port in asdict(ports).items():
-                if not _is_free(port):
+                if not _becomes_free(port):
                     raise PortInUseError(port, PURPOSES[name], state_dir)
             return ports
         free = _free_ports()
@@ -74,6 +76,16 @@ def _free_ports() -> Iterator[int]:
     candidates = list(range(_LOWEST, _HIGHEST))
     random.SystemRandom().shuffle(candidates)
     return (port for port in candidates if _is_free(port))
+
+
+def _becomes_free(port: int) -> bool:
+    """A process that was just killed keeps its ports until the kernel has closed its files."""
+    until = time.monotonic() + _CLOSING
+    while not _is_free(port):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _is_free(port: int) -> bool:

@@ -28,16 +28,18 @@ log = logging.getLogger(__name__)
 TASK = "chat-completion"
 
 # For tokenizers of base models that were never meant to chat. Roles are plain text, so that no token is needed that
-# the model has never seen; the end of an answer is the model's own end-of-sequence token.
+# the model has never seen; the end of an answer is the model's own end-of-sequence token. A line break, not a space,
+# comes before what is said: a space would become part of the first word's token in training, and be a token of its
+# own in the prompt.
 DEFAULT_CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
-    "{{ message['role'] + ': ' }}"
+    "{{ message['role'] + ':\\n' }}"
     "{%- if message['role'] == 'assistant' -%}"
     "{% generation %}{{ message['content'] + eos_token }}{% endgeneration %}"
     "{%- else -%}{{ message['content'] }}{%- endif -%}"
     "{{ '\\n' }}"
     "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{ 'assistant: ' }}{%- endif -%}"
+    "{%- if add_generation_prompt -%}{{ 'assistant:\\n' }}{%- endif -%}"
 )
 
 

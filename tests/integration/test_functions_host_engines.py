@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -26,14 +25,9 @@ if TYPE_CHECKING:
     from tests.integration.functions_app_sample.fixtures import NewHost
     from tests.integration.functions_app_sample.harness import Azurite, FunctionsHost
 
-pytest_plugins = ("tests.integration.functions_app_sample.fixtures",)
+pytest_plugins = ("tests.integration.functions_app_sample.fixtures", "tests.python313")
 pytestmark = pytest.mark.localcloud
 
-ENVIRONMENT = ROOT / ".localcloud" / "py313-venv"
-PACKAGES = (
-    *("azure-functions-runtime", "azure-functions==2.*", "azurefunctions-extensions-bindings-blob"),
-    *("azure-identity", "azure-storage-blob", "azure-storage-queue", "croniter", "starlette", "uvicorn"),
-)
 JUDGE = """
 import json, logging, sys, tempfile
 from pathlib import Path
@@ -55,23 +49,6 @@ for name, source in json.load(sys.stdin).items():
         verdicts[name] = "refused"
 print(json.dumps(verdicts))
 """
-
-
-@pytest.fixture(scope="session")
-def python_313() -> str:
-    """An interpreter with azure-functions-runtime; its environment is made once and kept."""
-    python = ENVIRONMENT / "bin" / "python"
-    if not (ENVIRONMENT / "ready").exists():
-        found = shutil.which("python3.13")
-        works = found and subprocess.run([found, "-c", "import sys"], capture_output=True).returncode == 0
-        if not found or not works:
-            pytest.skip("there is no Python 3.13")
-        subprocess.run([found, "-m", "venv", str(ENVIRONMENT)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", *PACKAGES]
-        if subprocess.run(install, capture_output=True).returncode != 0:
-            pytest.skip("azure-functions-runtime cannot be installed")
-        (ENVIRONMENT / "ready").touch()
-    return str(python)
 
 
 def behaviour(host: FunctionsHost, storage: Azurite) -> dict[str, Any]:

@@ -302,10 +302,11 @@ def test_a_process_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Pa
     log = tmp_path / "stubborn.log"
     process = Process("stubborn", [sys.executable, "-c", program], tmp_path, log_file=log)
     process.start()
-    process.wait_until_ready(lambda: log.read_text().endswith("\n"), deadline=10)
-    child = int(log.read_text())
-
-    process.stop(grace=0.2)
+    try:
+        process.wait_until_ready(lambda: log.read_text().endswith("\n"), deadline=10)
+        child = int(log.read_text())
+    finally:
+        process.stop(grace=0.2)
 
     until(lambda: not alive(child), "the grandchild outlived its parent")
 

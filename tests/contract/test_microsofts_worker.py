@@ -1,0 +1,49 @@
+"""The app through Microsoft's own Python worker: indexed, and the main job run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.dialogues import write_dataset
+from demo.topology import Topology, prepare_storage
+from localcloud.config import Durations
+from localcloud.stack import Commands
+from tests.e2e.conftest import FAST
+from tests.e2e.playground import Playground
+
+pytest_plugins = ("tests.python313",)
+pytestmark = [pytest.mark.localcloud, pytest.mark.training]
+
+
+@pytest.fixture
+def on_microsofts_worker(python_313: str, tmp_path: Path) -> Iterator[Playground]:
+    topology = Topology(
+        state_dir=tmp_path / "cloud",
+        durations=Durations().scaled(0),
+        settings=FAST,
+        fast_training=True,
+        persistent=False,
+        commands=Commands(functions=(python_313, "-m", "localcloud.functions", "--engine", "runtime")),
+    )
+    cloud = topology.cloud()
+    before = dict(os.environ)
+    cloud.start()
+    try:
+        prepare_storage(cloud)
+        os.environ.update(cloud.client_environment())
+        yield Playground(cloud)
+    finally:
+        cloud.stop()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def test_the_main_job_runs_through_azure_functions_runtime(on_microsofts_worker: Playground, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "dataset", train=48, test=12, gen=12)
+    on_microsofts_worker.upload(tmp_path / "dataset", "chats")
+    tuning = on_microsofts_worker.until("chats", "live", "failed", "rolled_back", "rejected", deadline=180)
+    assert tuning["state"] == "live", tuning["reason"]
