@@ -53,19 +53,24 @@ BASE_MODEL_TAGS = {
     "inference_compute_allow_list": "['Standard_NC24ads_A100_v4', 'Standard_NC6s_v3']",
     "model_specific_defaults": str(
         {
-            "num_train_epochs": 3,
-            "per_device_train_batch_size": "16",
-            "learning_rate": "0.002",
+            "num_train_epochs": "3",
+            "per_device_train_batch_size": "8",
+            "per_device_eval_batch_size": "32",
+            "learning_rate": "2e-3",
+            "warmup_steps": 20,
+            "logging_steps": "10",
+            "save_total_limit": "1",
             "apply_lora": "false",
             "apply_deepspeed": "false",
+            "deepspeed_stage": "2",
             "precision": 32,
-            "max_seq_length": "512",
-            "ignore_mismatched_sizes": "false",
-            "loss_scale": "dynamic",
+            "max_seq_length": "-1",
+            "use_flash_attention": "true",
+            "target_modules": "qkv_proj",
         }
     ),
 }
-"""As real models have them: a Python literal, with wrong types, and a key that the component does not declare."""
+"""As real models have them: a Python literal, with wrong types, and keys that the component does not declare."""
 
 
 @dataclass(frozen=True, kw_only=True)

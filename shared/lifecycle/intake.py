@@ -74,7 +74,7 @@ class Intake:
         now = self.lifecycle.clock()
         due = self._due(row.value)
         if now < due:
-            self.wake(row.value, (due - now).total_seconds())
+            self._wait_until(row, due, now)
             return
         if not row.value.files:
             log.info("version %s/%s: all of its files were deleted", message.dataset, message.version)
@@ -218,6 +218,15 @@ class Intake:
         reason = Reason(error.code, error.message)
         row = self._insert(_ended_at_once(State.REJECTED, tuning_id, "", "", fingerprint, reason, now))
         self.lifecycle.events.publish_new(row)
+
+    def _wait_until(self, row: Versioned[DatasetVersion], due: datetime, now: datetime) -> None:
+        """One message is on its way, and `reconcile` knows until when."""
+        try:
+            row = self.lifecycle.ledger.put(replace(row, value=replace(row.value, wake_at=due)))
+        except RaceLostError:
+            log.info("version %s/%s: somebody else was first", row.value.dataset, row.value.version)
+            return
+        self.wake(row.value, (due - now).total_seconds())
 
     def _later(self, row: Versioned[DatasetVersion], error: Exception, delay: float) -> None:
         now = self.lifecycle.clock()

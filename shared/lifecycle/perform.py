@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from shared import names
 from shared.azureml.resources import DeploymentRequest, JobRequest
 from shared.blobs import BlobChangedError
+from shared.errors import PermanentError
 from shared.lifecycle import actions
 from shared.lifecycle.ledger import Versioned
 from shared.lifecycle.records import EndpointRecord, EndpointStatus
@@ -64,7 +65,7 @@ class Performer:
                 return self._register_model(tuning, now)
             case actions.CleanUp(outcome, reason, cancel_job):
                 if cancel_job:
-                    self.arm.cancel_job(tuning.job)
+                    self._cancel_job(tuning)
                 return cleaning_up(tuning, outcome, reason, now)
             case actions.RejoinEndpoint():
                 return tuning.moved(State.REGISTERED, now, f"endpoint {tuning.endpoint} is no more; taking the next")
@@ -134,6 +135,12 @@ class Performer:
         )
         moved = tuning.moved(State.TRAINING, now, f"job {job} submitted", job=job)
         return moved.waiting(now, self.patience(moved))
+
+    def _cancel_job(self, tuning: Tuning) -> None:
+        try:
+            self.arm.cancel_job(tuning.job)
+        except PermanentError as error:
+            log.info("tuning %s: job %s can not be canceled: %s", tuning.id, tuning.job, error)
 
     def _register_model(self, tuning: Tuning, now: datetime) -> Tuning:
         name = names.model_name(tuning.base_model, tuning.dataset)

@@ -25,7 +25,6 @@ def on_microsofts_worker(python_313: str, tmp_path: Path) -> Iterator[Playground
         state_dir=tmp_path / "cloud",
         durations=Durations().scaled(0),
         settings=FAST,
-        fast_training=True,
         persistent=False,
         commands=Commands(functions=(python_313, "-m", "localcloud.functions", "--engine", "runtime")),
     )
@@ -43,7 +42,7 @@ def on_microsofts_worker(python_313: str, tmp_path: Path) -> Iterator[Playground
 
 
 def test_the_main_job_runs_through_azure_functions_runtime(on_microsofts_worker: Playground, tmp_path: Path) -> None:
-    write_dataset(tmp_path / "dataset", train=48, test=12, gen=12)
+    write_dataset(tmp_path / "dataset", train=160, test=16, gen=16)
     on_microsofts_worker.upload(tmp_path / "dataset", "chats")
     tuning = on_microsofts_worker.until("chats", "live", "failed", "rolled_back", "rejected", deadline=180)
     assert tuning["state"] == "live", tuning["reason"]

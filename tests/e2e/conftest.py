@@ -28,7 +28,7 @@ FAST = {
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dataset")
-    write_dataset(folder, train=48, test=12, gen=12)
+    write_dataset(folder, train=160, test=16, gen=16)
     return folder
 
 
@@ -38,7 +38,6 @@ def playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]
         state_dir=tmp_path_factory.mktemp("cloud"),
         durations=Durations().scaled(0.1),
         settings=FAST,
-        fast_training=True,
         persistent=True,
         message_lease=5,
     )

@@ -37,10 +37,10 @@ def test_one_dataset_makes_one_job_one_model_version_one_deployment(
 
 
 def test_the_job_is_named_and_set_up_as_the_notebook_does_it(live: dict[str, object]) -> None:
-    assert live["display_name"] == "Phi-3-tiny-local-chats-bs16-cosine-nods-nolora-save_limit-1-seqlen512"
+    assert live["display_name"] == "Phi-3-tiny-local-chats-bs8-cosine-nods-nolora-save_limit1-seqlen-1"
     assert live["component"] == "azureml://registries/azureml/components/chat_completion_pipeline/versions/0.0.82"
     assert isinstance(live["dropped_parameters"], dict)
-    assert "loss_scale" in live["dropped_parameters"]
+    assert "use_flash_attention" in live["dropped_parameters"]
 
 
 def test_the_smoke_test_is_kept_with_the_tuning_and_appears_in_no_log(
