@@ -51,10 +51,10 @@ class AppClient:
 
     def job(self, name: str) -> dict[str, Any]:
         """Steps and metrics of a job, as the local cloud's control API tells them."""
-        return self._cloud("GET", f"/_localcloud/jobs/{name}").json()  # type: ignore[no-any-return]
+        return dict(self._cloud("GET", f"/_localcloud/jobs/{name}").json())
 
     def resources(self) -> dict[str, Any]:
-        return self._cloud("GET", "/_localcloud/resources").json()  # type: ignore[no-any-return]
+        return dict(self._cloud("GET", "/_localcloud/resources").json())
 
     def endpoint_key(self, endpoint: str) -> str:
         """The scoring key, read as an operator with the right to list keys would."""

@@ -50,12 +50,8 @@ def plan_tuning(settings: Settings, sdk: SdkClient, dataset: str, file: TuningFi
     component_id, inputs = sdk.newest_component(settings.component)
     finetune_type = file.finetune_instance_type or settings.finetune_instance_type
     inference_type = file.inference_instance_type or settings.inference_instance_type
-    for kind, instance_type, what in (
-        ("finetune", finetune_type, "fine-tuning"),
-        ("inference", inference_type, "inference"),
-    ):
-        allowed = allow_list(base_model.tags, base_model.properties, kind)  # type: ignore[arg-type]
-        require_allowed(instance_type, allowed, what)
+    require_allowed(finetune_type, allow_list(base_model.tags, base_model.properties, "finetune"), "fine-tuning")
+    require_allowed(inference_type, allow_list(base_model.tags, base_model.properties, "inference"), "inference")
     built = build_parameters(
         inputs,
         model_defaults=model_specific_defaults(base_model.tags),

@@ -225,7 +225,7 @@ def _outrun(tuning: Tuning, observed: Observed) -> CleanUp | None:
 
 def _last(tuning: Tuning, record: EndpointRecord) -> bool:
     """Whether nobody but this tuning uses the endpoint."""
-    return record.name == tuning.endpoint and set(record.tenants) <= {tuning.id}
+    return bool(tuning.endpoint) and record.name == tuning.endpoint and set(record.tenants) <= {tuning.id}
 
 
 def _record(observed: Observed) -> EndpointRecord:

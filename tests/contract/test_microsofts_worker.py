@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from demo.dialogues import write_dataset
-from demo.topology import Topology, prepare_storage
+from demo.topology import Topology
 from localcloud.config import Durations
 from localcloud.stack import Commands
 from tests.e2e.conftest import FAST
-from tests.e2e.playground import Playground
+from tests.e2e.playground import Playground, running
 
 pytest_plugins = ("tests.python313",)
 pytestmark = [pytest.mark.localcloud, pytest.mark.training]
@@ -28,17 +27,8 @@ def on_microsofts_worker(python_313: str, tmp_path: Path) -> Iterator[Playground
         persistent=False,
         commands=Commands(functions=(python_313, "-m", "localcloud.functions", "--engine", "runtime")),
     )
-    cloud = topology.cloud()
-    before = dict(os.environ)
-    cloud.start()
-    try:
-        prepare_storage(cloud)
-        os.environ.update(cloud.client_environment())
-        yield Playground(cloud)
-    finally:
-        cloud.stop()
-        os.environ.clear()
-        os.environ.update(before)
+    with running(topology) as found:
+        yield found
 
 
 def test_the_main_job_runs_through_azure_functions_runtime(on_microsofts_worker: Playground, tmp_path: Path) -> None:

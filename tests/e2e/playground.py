@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from azure.identity import ManagedIdentityCredential
 
 from demo.app_client import AppClient
+from demo.topology import Topology, prepare_storage
+from localcloud.config import WORKSPACE_ID
 from localcloud.stack import LocalCloud
+from shared.azureml.arm import ArmClient
 
 Seen = TypeVar("Seen")
 
-ENDED = ("rejected", "failed", "rolled_back", "superseded", "retired")
+FOREIGN_ENDPOINT = "by-hand"
+"""Not created by droptune."""
+UNUSED_DATASET = "unused"
+"""Its endpoint is called by nobody."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,11 @@ class Playground:
     @property
     def client(self) -> AppClient:
         return AppClient(self.cloud)
+
+    @property
+    def arm(self) -> ArmClient:
+        """Azure ML as an operator uses it."""
+        return ArmClient(self.cloud.config.azure_url, WORKSPACE_ID, ManagedIdentityCredential())
 
     def upload(self, folder: Path, dataset: str, version: str = "v1") -> None:
         self.client.upload(folder, dataset, version)
@@ -83,6 +97,22 @@ class Playground:
             if not page:
                 return found
             found.extend(page)
+
+
+@contextlib.contextmanager
+def running(topology: Topology) -> Iterator[Playground]:
+    """The cloud of a topology while it runs; this process' environment points the SDKs to it meanwhile."""
+    cloud = topology.cloud()
+    before = dict(os.environ)
+    cloud.start()
+    try:
+        prepare_storage(cloud)
+        os.environ.update(cloud.client_environment())
+        yield Playground(cloud)
+    finally:
+        cloud.stop()
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def wait_for(look: Callable[[], Seen | None], deadline: float, state: Callable[[], object]) -> Seen:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.names import TAG_KEEP
 from tests.e2e.playground import Playground, wait_for, with_changes, with_smoke
 
 pytestmark = [pytest.mark.localcloud, pytest.mark.training]
@@ -15,7 +16,11 @@ pytestmark = [pytest.mark.localcloud, pytest.mark.training]
 @pytest.fixture(scope="module")
 def live(playground: Playground, small_dataset: Path) -> dict[str, object]:
     playground.upload(small_dataset, "chats")
-    return playground.until("chats", "live", "failed", "rolled_back", "rejected", deadline=180)
+    tuning = playground.until("chats", "live", "failed", "rolled_back", "rejected", deadline=180)
+    endpoint = playground.arm.get_endpoint(tuning["endpoint"])
+    assert endpoint is not None, tuning["reason"]
+    playground.arm.set_endpoint_tags(endpoint.name, {**endpoint.tags, TAG_KEEP: "true"})
+    return tuning
 
 
 def test_a_dataset_becomes_a_live_smoke_tested_endpoint(playground: Playground, live: dict[str, object]) -> None:
