@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
@@ -29,6 +30,7 @@ from demo.topology import ROOT, Topology, prepare_storage
 from demo.view import View, stage_spans
 from localcloud.processes import AlreadyRunningError, StackError, end_leftovers, exclusive
 from localcloud.stack import LocalCloud
+from shared.datasets.paths import MAX_NAME_LENGTH
 
 _ENDED = ("rejected", "failed", "rolled_back", "superseded", "retired")
 
@@ -59,9 +61,9 @@ def main() -> int:
 
 def _run(arguments: argparse.Namespace, console: Console, state_dir: Path) -> int:
     started = time.monotonic()
-    folder = arguments.data
+    folder, dataset = arguments.data, arguments.dataset
     if folder is None:
-        folder = state_dir / "dataset"
+        folder, dataset = state_dir / "dataset", dataset or "booking-desk"
         write_dataset(folder)
         console.print("A seeded generator wrote a sample dataset: 1,600 chats with a booking desk.")
     with console.status("Starting the local cloud: storage, Azure ML, Event Grid, Monitor, identity, Functions host"):
@@ -74,7 +76,7 @@ def _run(arguments: argparse.Namespace, console: Console, state_dir: Path) -> in
         os.environ.update(cloud.client_environment())
         console.print(f"The local cloud is up after {time.monotonic() - started:.1f} s; the app runs in it unchanged.")
         client = AppClient(cloud)
-        journey = Journey(dataset=arguments.dataset, version=f"{datetime.now(UTC):%Y-%m-%d}")
+        journey = Journey(dataset=dataset or _dataset_name(folder), version=f"{datetime.now(UTC):%Y-%m-%d}")
         for blob in client.upload(folder, journey.dataset, journey.version):
             console.print(f"uploaded datasets/{blob}", highlight=False)
         view = View(console)
@@ -157,6 +159,11 @@ def _sweep_old_demos(base: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
+def _dataset_name(folder: Path) -> str:
+    """The folder's name as far as it can be a dataset's."""
+    return re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")[:MAX_NAME_LENGTH].strip("-") or "chats"
+
+
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
@@ -165,7 +172,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--data", type=Path, help="folder with train_sft.jsonl and test_sft.jsonl")
     parser.add_argument("--model", type=Path, help="Hugging Face model folder to fine-tune")
-    parser.add_argument("--dataset", default="booking-desk", help="name of the dataset")
+    parser.add_argument("--dataset", help="name of the dataset; else the data folder's, or booking-desk")
     parser.add_argument("--deadline", type=float, default=900, help="seconds for each half of the demo")
     parser.add_argument("--keep", action="store_true", help="keep the state folder with all logs")
     return parser.parse_args()
