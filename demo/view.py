@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -44,11 +45,11 @@ class View:
 
     @contextlib.contextmanager
     def live(self) -> Iterator[None]:
-        """While this is open, `show` redraws one panel, if there is a terminal to draw on."""
+        """While this is open, `show` redraws one panel, if there is a terminal to draw on; its last state stays."""
         if not self._console.is_terminal:
             yield
             return
-        with Live(console=self._console, refresh_per_second=4, transient=True) as self._live:
+        with Live(console=self._console, refresh_per_second=4) as self._live:
             yield
         self._live = None
 
@@ -129,7 +130,7 @@ def stage_spans(journey: Journey) -> dict[str, float]:
     """Seconds spent in each state so far."""
     spans: dict[str, float] = {}
     history = journey.history
-    for entry, following in zip(history, [*history[1:], None], strict=True):
+    for entry, following in zip_longest(history, history[1:]):
         end = datetime.fromisoformat(following["at"]) if following else datetime.now(UTC)
         spans[entry["state"]] = (
             spans.get(entry["state"], 0) + (end - datetime.fromisoformat(entry["at"])).total_seconds()

@@ -42,9 +42,7 @@ def playground(tmp_path_factory: pytest.TempPathFactory, small_dataset: Path) ->
     )
     with running(topology) as found:
         found.arm.create_endpoint(FOREIGN_ENDPOINT, description="somebody else's", tags={"team": "search"})
-        found.upload(
-            small_dataset, UNUSED_DATASET
-        )  # looked at last: its idle clock takes minutes
+        found.upload(small_dataset, UNUSED_DATASET)  # looked at last: its idle clock takes minutes
         yield found
 
 
