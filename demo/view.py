@@ -93,7 +93,7 @@ class View:
             else:
                 mark = Text("✓", style="green") if span else Text("·", style="dim")
             style = "bold" if state == journey.state else ("" if span else "dim")
-            seconds = f"{span:6.1f} s" if span else ""
+            seconds = f"{span:6.1f} s" if span and state != "collecting" else ""
             table.add_row(mark, Text(state, style=style), Text(seconds, style=style), Text(meaning, style="dim"))
         for state in _ENDS:
             if state == journey.state:
@@ -136,7 +136,7 @@ def stage_spans(journey: Journey) -> dict[str, float]:
             spans.get(entry["state"], 0) + (end - datetime.fromisoformat(entry["at"])).total_seconds()
         )
     if history:
-        spans.setdefault("collecting", 0.001)
+        spans.setdefault("collecting", 0.001)  # over, but the history begins after it
     return spans
 
 
