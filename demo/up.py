@@ -19,6 +19,9 @@ from localcloud.ports import PortInUseError
 from localcloud.processes import AlreadyRunningError, StackError
 from localcloud.stack import LocalCloud
 
+PATIENT = {"IDLE_AFTER_MINUTES": "15", "IDLE_GRACE_MINUTES": "5"}
+"""Longer than in the demo, so that an endpoint lives while somebody plays with it."""
+
 _TEXT = """\
 [bold]The local cloud is up.[/] Ctrl-C stops it; its state stays in {state} for the next start.
 
@@ -31,9 +34,10 @@ _TEXT = """\
 
   export AZURE_STORAGE_CONNECTION_STRING='{connection}'
   export REQUESTS_CA_BUNDLE={ca}
-  az storage blob upload-batch -d datasets/booking-desk/v1 -s {sample}
+  az storage blob upload-batch -d datasets --destination-path booking-desk/v1 -s {sample}
 
 or without the Azure CLI:  .venv/bin/python -m demo.upload {sample} booking-desk v1
+An endpoint that nobody calls for {idle} minutes is marked, and deleted {grace} minutes later.
 Azure Storage Explorer takes the same connection string (Edit > SSL Certificates > Import: the file above).
 """
 
@@ -49,7 +53,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        cloud = Topology(state_dir=arguments.state, model_path=arguments.model).cloud()
+        cloud = Topology(state_dir=arguments.state, model_path=arguments.model, settings=PATIENT).cloud()
         with console.status("Starting the local cloud"):
             cloud.start()
     except (StackError, AlreadyRunningError, PortInUseError) as error:
@@ -77,6 +81,8 @@ def _text(cloud: LocalCloud, state: Path, sample: Path) -> str:
         ca=cloud.config.ca_file,
         connection=cloud.storage_connection_string(),
         sample=sample,
+        idle=PATIENT["IDLE_AFTER_MINUTES"],
+        grace=PATIENT["IDLE_GRACE_MINUTES"],
     )
 
 
