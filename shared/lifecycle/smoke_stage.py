@@ -97,9 +97,11 @@ class SmokeStage:
         assert tuning.smoke is not None
         figures = f"HTTP {tuning.smoke.status} in {tuning.smoke.latency_seconds:.2f} s"
         if tuning.smoke.passed:
+            log.info("tuning %s: smoke test passed: %s", tuning.id, figures)
             return tuning.moved(State.PROMOTING, now, f"smoke test passed: {figures}")
         attempts = self.lifecycle.settings.smoke_test_attempts
         message = f"smoke test {tuning.smoke_attempts} of {attempts} failed: {tuning.smoke.detail} ({figures})"
+        log.warning("tuning %s: %s", tuning.id, message)
         if tuning.smoke_attempts >= attempts:
             return cleaning_up(tuning, State.ROLLED_BACK, Reason("SmokeTestFailed", message), now)
         return tuning.waiting(now, self.lifecycle.settings.poll_seconds).noted(now, message)
