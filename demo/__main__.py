@@ -38,7 +38,8 @@ _ENDED = ("rejected", "failed", "rolled_back", "superseded", "retired")
 def main() -> int:
     arguments = _arguments()
     logging.basicConfig(level=logging.WARNING)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background jobs start with it ignored
+        signal.signal(number, _interrupt)
     console = Console()
     base = ROOT / ".localcloud"
     base.mkdir(exist_ok=True)
