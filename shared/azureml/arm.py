@@ -52,7 +52,7 @@ class ArmClient:
         return job
 
     def cancel_job(self, name: str) -> None:
-        self._send("POST", f"jobs/{quote(name)}/cancel", "cancel job")
+        self._send("POST", f"jobs/{quote(name)}/cancel", f"cancel job {name}")
 
     def list_endpoints(self) -> list[OnlineEndpoint]:
         return [parse_endpoint(item) for item in self._list("onlineEndpoints")]
@@ -66,28 +66,28 @@ class ArmClient:
         self._send(
             "PUT",
             f"onlineEndpoints/{quote(name)}",
-            "create endpoint",
+            f"create endpoint {name}",
             self._endpoint_body(description, tags, {}),
         )
 
     def set_traffic(self, endpoint: OnlineEndpoint, traffic: Mapping[str, int]) -> None:
         """Replace the whole traffic map; everything else of the endpoint is sent back as it was read."""
         body = self._endpoint_body(endpoint.description, endpoint.tags, traffic, endpoint.auth_mode)
-        self._send("PUT", f"onlineEndpoints/{quote(endpoint.name)}", "set traffic", body)
+        self._send("PUT", f"onlineEndpoints/{quote(endpoint.name)}", f"set traffic of {endpoint.name}", body)
 
     def set_endpoint_tags(self, name: str, tags: Mapping[str, str]) -> None:
         """Change tags, and nothing else.
 
         Whether a tag that is left out stays is not documented, so none is ever removed: it is given another value.
         """
-        self._send("PATCH", f"onlineEndpoints/{quote(name)}", "tag endpoint", {"tags": dict(tags)})
+        self._send("PATCH", f"onlineEndpoints/{quote(name)}", f"tag endpoint {name}", {"tags": dict(tags)})
 
     def delete_endpoint(self, name: str) -> None:
         """Begin the deletion of an endpoint with all of its deployments; absent is fine."""
-        self._send("DELETE", f"onlineEndpoints/{quote(name)}", "delete endpoint", missing_ok=True)
+        self._send("DELETE", f"onlineEndpoints/{quote(name)}", f"delete endpoint {name}", missing_ok=True)
 
     def endpoint_key(self, name: str) -> str:
-        body = self._send("POST", f"onlineEndpoints/{quote(name)}/listKeys", "list keys of endpoint")
+        body = self._send("POST", f"onlineEndpoints/{quote(name)}/listKeys", f"list keys of {name}")
         return str(body["primaryKey"])
 
     def list_deployments(self, endpoint: str) -> list[OnlineDeployment]:
@@ -116,15 +116,15 @@ class ArmClient:
             },
         }
         path = f"onlineEndpoints/{quote(request.endpoint)}/deployments/{quote(request.name)}"
-        self._send("PUT", path, "create deployment", body)
+        self._send("PUT", path, f"create deployment {request.name}", body)
 
     def delete_deployment(self, endpoint: str, name: str) -> None:
         path = f"onlineEndpoints/{quote(endpoint)}/deployments/{quote(name)}"
-        self._send("DELETE", path, "delete deployment", missing_ok=True)
+        self._send("DELETE", path, f"delete deployment {name}", missing_ok=True)
 
     def deployment_logs(self, endpoint: str, name: str, lines: int) -> str:
         path = f"onlineEndpoints/{quote(endpoint)}/deployments/{quote(name)}/getLogs"
-        body = self._send("POST", path, "get logs", {"tail": lines})
+        body = self._send("POST", path, f"get logs of {name}", {"tail": lines})
         return str(body.get("content") or "")
 
     def operation_error(self, operation_url: str) -> str:
@@ -206,8 +206,7 @@ class ArmClient:
         *,
         missing_ok: bool = False,
     ) -> Mapping[str, Any]:
-        name = path.rsplit("/", 1)[-1]
-        return self._request(method, self._url(path), f"{doing} {name}", body, missing_ok=missing_ok) or {}
+        return self._request(method, self._url(path), doing, body, missing_ok=missing_ok) or {}
 
     def _request(
         self, method: str, url: str, doing: str, body: Any = None, *, missing_ok: bool = False

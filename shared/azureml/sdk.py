@@ -15,7 +15,7 @@ from shared.azureml.resources import BaseModel, JobRequest
 from shared.azureml.translate import translated
 from shared.errors import PermanentError
 from shared.finetuning.parameters import ComponentInput
-from shared.names import TRAINED_MODEL_OUTPUT
+from shared.names import TRAINED_MODEL_OUTPUT, digest
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -121,6 +121,7 @@ class SdkClient:
             logger = logging.getLogger("azure.ai.ml")
             logger.handlers.clear()
             logger.propagate = True
+            logger.setLevel(logging.WARNING)
             return client
 
 
@@ -167,7 +168,8 @@ def _cloud(settings: Settings) -> dict[str, Any]:
         return {}
     base = settings.arm_endpoint.rstrip("/") + "/"
     return {
-        "cloud": "CustomCloud",
+        # azure-ai-ml remembers clouds by name for the life of the process.
+        "cloud": f"Cloud{digest(base, length=8)}",
         "cloud_metadata": {
             "azure_portal": "https://portal.azure.com/",
             "resource_manager": base,
