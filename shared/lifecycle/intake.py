@@ -88,6 +88,10 @@ class Intake:
         except RaceLostError:
             log.info("version %s/%s: somebody else was first", message.dataset, message.version)
         except TransientError as error:
+            if now - due > timedelta(minutes=self.lifecycle.settings.preparing_deadline_minutes):
+                log.warning("version %s/%s: given up: %s", message.dataset, message.version, error)
+                self._give_up(row, error, now)
+                return
             log.info("version %s/%s: later: %s", message.dataset, message.version, error)
             self._later(row, error, max(error.retry_after, 1))
         except Exception as error:
