@@ -29,12 +29,16 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.eventgrid import EventGridPublisherClient
 
+    from shared.clock import Clock
+    from shared.idle.metrics import RequestMetrics
     from shared.idle.sweep import Sweep
+    from shared.serving.scoring import ScoringClient
 
 
 @dataclass(frozen=True)
 class Services:
     settings: Settings
+    clock: Clock = utc_now
 
     @functools.cached_property
     def lifecycle(self) -> Lifecycle:
@@ -48,9 +52,9 @@ class Services:
             events=LifecycleEvents(
                 self._ledger,
                 self.settings.workspace_id,
-                self._publisher if self.settings.lifecycle_topic_endpoint else None,
+                (lambda: self._publisher) if self.settings.lifecycle_topic_endpoint else None,
             ),
-            clock=utc_now,
+            clock=self.clock,
         )
 
     @functools.cached_property
@@ -59,9 +63,7 @@ class Services:
 
     @functools.cached_property
     def smoke_stage(self) -> SmokeStage:
-        from shared.serving.scoring import ScoringClient
-
-        return SmokeStage(self.lifecycle, ScoringClient())
+        return SmokeStage(self.lifecycle, self._scoring)
 
     @functools.cached_property
     def job_events(self) -> JobEvents:
@@ -81,7 +83,6 @@ class Services:
 
     @functools.cached_property
     def sweep(self) -> Sweep:
-        from shared.idle.metrics import RequestMetrics
         from shared.idle.sweep import Sweep
 
         return Sweep(
@@ -89,8 +90,8 @@ class Services:
             ledger=self._ledger,
             wake_ups=self._wake_ups,
             arm=self._arm,
-            metrics=RequestMetrics(self.settings, self._credential),
-            clock=utc_now,
+            metrics=self._metrics,
+            clock=self.clock,
             owner=names.owner(self.settings.workspace_id),
             metrics_delay=timedelta(minutes=self.settings.metrics_delay_minutes),
         )
@@ -151,7 +152,19 @@ class Services:
             )
         )
 
-    @functools.cache  # noqa: B019 - one Services per process
+    @functools.cached_property
+    def _scoring(self) -> ScoringClient:
+        from shared.serving.scoring import ScoringClient
+
+        return ScoringClient()
+
+    @functools.cached_property
+    def _metrics(self) -> RequestMetrics:
+        from shared.idle.metrics import RequestMetrics
+
+        return RequestMetrics(self.settings, self._credential)
+
+    @functools.cached_property
     def _publisher(self) -> EventGridPublisherClient:
         from azure.eventgrid import EventGridPublisherClient
 
