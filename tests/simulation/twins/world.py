@@ -35,7 +35,7 @@ class Outcome(StrEnum):
     SUCCEED = "succeed"
     FAIL = "fail"
     HANG = "hang"
-    """Never ends by itself."""
+    """Fails after its seconds, as if the service gave up; without any it never ends by itself."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ DEFAULT_STEPS = (Step("chat_completion_datapreprocess", 0.1), Step("chat_complet
 
 @dataclass(frozen=True)
 class Fate:
-    """How something goes. 0 `seconds`: it is done before the call returns that began it.
+    """How something goes. 0 `seconds`: it is done before the call returns that began it (or, if it hangs, never).
 
     `code` and `reason` are Azure's words for a failure. Of a score, `seconds` is the latency, `status` the HTTP
     status (0: none came), `text` the generated text; an answer with status 200 that fails is garbage. A job that

@@ -1,0 +1,99 @@
+"""The ledger's tables: rows with ETags, kept as the JSON that was written, so that nothing aliases."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TypeVar
+
+import msgspec
+
+from shared import names
+from shared.errors import RaceLostError
+from shared.lifecycle.ledger import Ledger, Versioned
+from shared.lifecycle.records import DatasetVersion, EndpointRecord
+from shared.lifecycle.tuning import Tuning
+from tests.simulation.twins.world import World
+
+Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord)
+Key = tuple[str, str]
+"""Partition and row key."""
+
+
+class Tables:
+    """What all instances of the app share. Rows are listed in the order of their keys, as tables do."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[Key, tuple[str, bytes]]] = {table: {} for table in names.TABLES}
+        self._numbers = itertools.count(1)
+
+    def get(self, table: str, key: Key) -> tuple[str, bytes] | None:
+        return self._rows[table].get(key)
+
+    def all(self, table: str) -> list[tuple[str, bytes]]:
+        return [row for _, row in sorted(self._rows[table].items())]
+
+    def put(self, table: str, key: Key, body: bytes, etag: str) -> str:
+        """Insert (no ETag) or replace. Raises RaceLostError, also for a row that is to be replaced and is gone."""
+        found = self._rows[table].get(key)
+        if etag != (found[0] if found else ""):
+            raise RaceLostError(f"{table}/{key[1]} was changed by somebody else")
+        fresh = f"W/\"datetime'{next(self._numbers):08d}'\""
+        self._rows[table][key] = fresh, body
+        return fresh
+
+    def delete(self, table: str, key: Key) -> None:
+        """By hand: the app never does."""
+        del self._rows[table][key]
+
+
+class LedgerTwin(Ledger):
+    def __init__(self, world: World, tables: Tables) -> None:
+        self._world = world
+        self._tables = tables
+
+    def tuning(self, tuning_id: str) -> Versioned[Tuning] | None:
+        return self._read("ledger.tuning", names.TUNINGS_TABLE, ("tuning", tuning_id), Tuning)
+
+    def tunings(self) -> Iterator[Versioned[Tuning]]:
+        return self._list("ledger.tunings", names.TUNINGS_TABLE, Tuning)
+
+    def version(self, dataset: str, version: str) -> Versioned[DatasetVersion] | None:
+        return self._read("ledger.version", names.VERSIONS_TABLE, (dataset, version), DatasetVersion)
+
+    def versions(self) -> Iterator[Versioned[DatasetVersion]]:
+        return self._list("ledger.versions", names.VERSIONS_TABLE, DatasetVersion)
+
+    def endpoint(self, dataset: str) -> Versioned[EndpointRecord]:
+        row = self._read("ledger.endpoint", names.ENDPOINTS_TABLE, ("endpoint", dataset), EndpointRecord)
+        return row or Versioned(EndpointRecord(dataset=dataset), "")
+
+    def endpoints(self) -> Iterator[Versioned[EndpointRecord]]:
+        return self._list("ledger.endpoints", names.ENDPOINTS_TABLE, EndpointRecord)
+
+    def put(self, row: Versioned[Row]) -> Versioned[Row]:
+        table, key = _address(row.value)
+        body = msgspec.json.encode(row.value)
+
+        def commit() -> str:
+            return self._tables.put(table, key, body, row.etag)
+
+        etag = self._world.effect("ledger.put", commit, writes=True, of=f"{table}/{key[1]}")
+        return Versioned(row.value, etag)
+
+    def _read(self, operation: str, table: str, key: Key, kind: type[Row]) -> Versioned[Row] | None:
+        found = self._world.effect(operation, lambda: self._tables.get(table, key), writes=False, of=key[1])
+        return None if found is None else Versioned(msgspec.json.decode(found[1], type=kind), found[0])
+
+    def _list(self, operation: str, table: str, kind: type[Row]) -> Iterator[Versioned[Row]]:
+        """Nothing is asked before the first row is wanted."""
+        for etag, body in self._world.effect(operation, lambda: self._tables.all(table), writes=False):
+            yield Versioned(msgspec.json.decode(body, type=kind), etag)
+
+
+def _address(value: Tuning | DatasetVersion | EndpointRecord) -> tuple[str, Key]:
+    if isinstance(value, Tuning):
+        return names.TUNINGS_TABLE, ("tuning", value.id)
+    if isinstance(value, DatasetVersion):
+        return names.VERSIONS_TABLE, (value.dataset, value.version)
+    return names.ENDPOINTS_TABLE, ("endpoint", value.dataset)
