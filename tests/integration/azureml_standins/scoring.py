@@ -17,12 +17,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        question = body["input_data"]["input_string"]
+        given = body["input_data"]["input_string"]
+        question = given if isinstance(given, str) else given[-1]["content"]
         match question:
             case "fail":
                 self.answer(400, {"error": "no such thing"})
             case "die":
                 os._exit(9)
+            case "garbage":
+                self.answer(200, {"error": "no output"})
             case "sleep":
                 time.sleep(5)
             case _:

@@ -50,7 +50,10 @@ class ScoringTwin(ScoringClient):
         messages: Sequence[Mapping[str, str]],
         timeout: float,
     ) -> Answer:
-        name = (urlsplit(scoring_uri).hostname or "").partition(".")[0]
+        parts = urlsplit(scoring_uri)
+        if parts.scheme != "https" or not parts.hostname:
+            return Answer(0, None, 0.0, "the scoring URI is no https URL, so the key is not sent")
+        name = parts.hostname.partition(".")[0]
         return self._world.effect(
             "scoring.score",
             lambda: self._answer(name, key, deployment, timeout),
