@@ -242,6 +242,7 @@ def real_subject(state: Path) -> Iterator[RealSubject]:
             subject.control("POST", "/progress", {"mode": "manual"})
             yield subject
             subject.close()
+            stack.stop_azure(kill=True)  # it would wait for the stand-ins that hang on purpose
 
 
 def _settings(config: CloudConfig) -> Settings:

@@ -84,6 +84,7 @@ def test_a_child_run_is_a_job_of_which_nothing_can_be_told(cloud: Subject, name:
 def test_a_job_that_runs_can_be_canceled(cloud: Subject, name: str) -> None:
     cloud.sdk.submit_job(cloud.job(name, Goes.ON))
     running(cloud, name)
+    cloud.until(lambda: any(event.data["runId"] != name for event in events_of(cloud, name)))
     found = cloud.arm.get_job(name)
     assert found is not None
     assert (found.status, found.ended) == ("Running", False)
@@ -136,20 +137,18 @@ def test_the_tags_of_a_job_are_those_of_its_last_submission(cloud: Subject, name
     assert found.tags == {"other": "o"}
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
+def test_another_job_under_the_same_name_changes_nothing(cloud: Subject, name: str) -> None:
+    run(cloud, name)
+    others: list[dict[str, Any]] = [
         {"inputs": {"num_train_epochs": "3", "learning_rate": "5e-06"}},
         {"model_id": MODEL_ID.replace("/13", "/12")},
         {"experiment_name": "another"},
-    ],
-)
-def test_another_job_under_the_same_name_changes_nothing(cloud: Subject, name: str, changes: dict[str, Any]) -> None:
-    run(cloud, name)
-    cloud.sdk.submit_job(cloud.job(name, tags={"other": "o"}, **changes))
-    found = cloud.arm.get_job(name)
-    assert found is not None
-    assert (found.status, found.tags) == ("Completed", {"droptune-tuning": name})
+    ]
+    for changes in others:
+        cloud.sdk.submit_job(cloud.job(name, tags={"other": "o"}, **changes))
+        found = cloud.arm.get_job(name)
+        assert found is not None
+        assert (found.status, found.tags) == ("Completed", {"droptune-tuning": name})
 
 
 @pytest.mark.parametrize(

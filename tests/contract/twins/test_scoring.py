@@ -17,9 +17,18 @@ Models = Mapping[Goes, str]
 
 @pytest.fixture
 def served(cloud: Subject, endpoint: str, models: Models) -> OnlineEndpoint:
-    """With a deployment `blue` and no traffic."""
+    """With a deployment `blue` and no traffic, for one test alone."""
     deployed(cloud, endpoint, "blue", models[Goes.WELL])
     return settled(cloud, endpoint)
+
+
+@pytest.fixture(scope="module")
+def shared_one(cloud: Subject, models: Models) -> OnlineEndpoint:
+    """The same for tests that only ask it something."""
+    cloud.arm.create_endpoint("shared-one", description="", tags={})
+    settled(cloud, "shared-one")
+    deployed(cloud, "shared-one", "blue", models[Goes.WELL])
+    return settled(cloud, "shared-one")
 
 
 def key_of(cloud: Subject, endpoint: OnlineEndpoint) -> str:
@@ -35,20 +44,20 @@ def requests(cloud: Subject, endpoint: OnlineEndpoint) -> float:
     return sum(answer.minutes.values())
 
 
-def test_a_deployment_without_traffic_answers_whoever_names_it(cloud: Subject, served: OnlineEndpoint) -> None:
-    answer = cloud.ask(served, key_of(cloud, served), "blue", Asked.ANSWERS)
+def test_a_deployment_without_traffic_answers_whoever_names_it(cloud: Subject, shared_one: OnlineEndpoint) -> None:
+    answer = cloud.ask(shared_one, key_of(cloud, shared_one), "blue", Asked.ANSWERS)
     assert (answer.status, answer.problem) == (200, "")
     assert answer.text.startswith("you said")
     assert 0 < answer.latency_seconds < 20
 
 
-def test_another_key_is_refused(cloud: Subject, served: OnlineEndpoint) -> None:
-    answer = cloud.ask(served, "another key", "blue", Asked.ANSWERS)
+def test_another_key_is_refused(cloud: Subject, shared_one: OnlineEndpoint) -> None:
+    answer = cloud.ask(shared_one, "another key", "blue", Asked.ANSWERS)
     assert (answer.status, answer.text, answer.problem) == (401, None, "HTTP 401")
 
 
-def test_a_deployment_that_is_not_there_does_not_answer(cloud: Subject, served: OnlineEndpoint) -> None:
-    answer = cloud.ask(served, key_of(cloud, served), "green", Asked.ANSWERS)
+def test_a_deployment_that_is_not_there_does_not_answer(cloud: Subject, shared_one: OnlineEndpoint) -> None:
+    answer = cloud.ask(shared_one, key_of(cloud, shared_one), "green", Asked.ANSWERS)
     assert (answer.status, answer.text, answer.problem) == (404, None, "HTTP 404")
 
 
@@ -77,25 +86,25 @@ def test_an_endpoint_that_is_gone_does_not_answer(cloud: Subject, served: Online
     assert cloud.ask(served, key, "blue", Asked.ANSWERS).status == 404
 
 
-def test_a_model_that_fails_is_a_424_with_its_own_status(cloud: Subject, served: OnlineEndpoint) -> None:
-    answer = cloud.ask(served, key_of(cloud, served), "blue", Asked.FAILS)
+def test_a_model_that_fails_is_a_424_with_its_own_status(cloud: Subject, shared_one: OnlineEndpoint) -> None:
+    answer = cloud.ask(shared_one, key_of(cloud, shared_one), "blue", Asked.FAILS)
     assert (answer.status, answer.text, answer.problem) == (424, None, "HTTP 424; the model answered 400")
 
 
-def test_an_answer_without_a_text_is_a_problem(cloud: Subject, served: OnlineEndpoint) -> None:
-    answer = cloud.ask(served, key_of(cloud, served), "blue", Asked.TALKS_NONSENSE)
+def test_an_answer_without_a_text_is_a_problem(cloud: Subject, shared_one: OnlineEndpoint) -> None:
+    answer = cloud.ask(shared_one, key_of(cloud, shared_one), "blue", Asked.TALKS_NONSENSE)
     assert (answer.status, answer.text, answer.problem) == (200, None, "the answer holds no generated text")
 
 
-def test_a_model_that_hangs_is_waited_for_no_longer_than_asked(cloud: Subject, served: OnlineEndpoint) -> None:
-    answer = cloud.ask(served, key_of(cloud, served), "blue", Asked.HANGS, timeout=0.5)
+def test_a_model_that_hangs_is_waited_for_no_longer_than_asked(cloud: Subject, shared_one: OnlineEndpoint) -> None:
+    answer = cloud.ask(shared_one, key_of(cloud, shared_one), "blue", Asked.HANGS, timeout=0.5)
     assert (answer.status, answer.text, answer.problem) == (0, None, "no complete answer within 0.5 s")
     assert answer.latency_seconds >= 0.5
 
 
 @pytest.mark.parametrize("uri", ["", "http://127.0.0.1/score", "ftp://127.0.0.1/score", "https:///score"])
-def test_the_key_is_sent_to_https_only(cloud: Subject, served: OnlineEndpoint, uri: str) -> None:
-    answer = cloud.ask(replace(served, scoring_uri=uri), "key", "blue", Asked.ANSWERS)
+def test_the_key_is_sent_to_https_only(cloud: Subject, shared_one: OnlineEndpoint, uri: str) -> None:
+    answer = cloud.ask(replace(shared_one, scoring_uri=uri), "key", "blue", Asked.ANSWERS)
     assert (answer.status, answer.text, answer.latency_seconds) == (0, None, 0)
     assert "no https URL" in answer.problem
 
