@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared import names
 from shared.azureml.arm import CONNECT_TIMEOUT, READ_TIMEOUT, ArmClient
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from shared.idle.metrics import RequestMetrics
     from shared.idle.sweep import Sweep
     from shared.serving.scoring import ScoringClient
+
+_PATIENCE: dict[str, Any] = {"connection_timeout": CONNECT_TIMEOUT, "read_timeout": READ_TIMEOUT, "retry_total": 2}
+_CORE_PATIENCE = {**_PATIENCE, "retry_status": 0, "retry_backoff_max": 4}
+"""For azure-core's policy, which would try tables and topics for minutes, inside of a function."""
+_STORAGE_PATIENCE = {**_PATIENCE, "initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
+"""For the storage SDKs' policy, whose pauses are 15 s and more by default."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +125,7 @@ class Services:
             TableServiceClient(
                 self.settings.storage_table_uri,
                 credential=self._credential,
-                connection_timeout=CONNECT_TIMEOUT,
-                read_timeout=READ_TIMEOUT,
+                **_CORE_PATIENCE,
             )
         )
 
@@ -132,8 +137,7 @@ class Services:
             QueueServiceClient(
                 self.settings.storage_queue_uri,
                 credential=self._credential,
-                connection_timeout=CONNECT_TIMEOUT,
-                read_timeout=READ_TIMEOUT,
+                **_STORAGE_PATIENCE,
             )
         )
 
@@ -145,8 +149,7 @@ class Services:
             BlobServiceClient(
                 self.settings.storage_blob_uri,
                 credential=self._credential,
-                connection_timeout=CONNECT_TIMEOUT,
-                read_timeout=READ_TIMEOUT,
+                **_STORAGE_PATIENCE,
                 max_single_get_size=CHUNK_BYTES,
                 max_chunk_get_size=CHUNK_BYTES,
             )
@@ -171,8 +174,7 @@ class Services:
         return EventGridPublisherClient(
             self.settings.lifecycle_topic_endpoint,
             self._credential,
-            connection_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
+            **_CORE_PATIENCE,
         )
 
 
