@@ -19,7 +19,8 @@ from typing import Any
 
 import httpx
 import pytest
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ServiceResponseError
+from azure.core.pipeline.transport import HttpTransport, RequestsTransport
 from azure.eventgrid import EventGridPublisherClient
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
@@ -182,6 +183,24 @@ class RealSubject:
     def ask(self, endpoint: OnlineEndpoint, key: str, deployment: str, question: Asked, timeout: float = 20) -> Any:
         messages = [{"role": "user", "content": str(question)}]
         return self.scoring.score(endpoint.scoring_uri, key, deployment, messages, timeout)
+
+    @contextmanager
+    def losing_an_answer(self) -> Iterator[None]:
+        lost: list[str] = []
+        send = RequestsTransport.send
+
+        def losing(transport: RequestsTransport, request: Any, **options: Any) -> Any:
+            answer = send(transport, request, **options)
+            if lost or request.method == "GET":
+                return answer
+            lost.append(request.url)
+            raise ServiceResponseError("Connection aborted.")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(RequestsTransport, "send", losing)
+            patch.setattr(HttpTransport, "sleep", lambda *_: None)
+            yield
+        assert lost, "nothing was written"
 
     def monitor(self, *, fail: bool = False, omit_minutes: int = 0, lag_minutes: int = 0) -> None:
         body = {"fail": fail, "omit_minutes": omit_minutes, "lag_minutes": lag_minutes}

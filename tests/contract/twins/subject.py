@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -147,6 +148,10 @@ class Subject(Protocol):
 
     def ask(self, endpoint: OnlineEndpoint, key: str, deployment: str, question: Asked, timeout: float = 20) -> Any:
         """Of the scoring client."""
+        ...
+
+    def losing_an_answer(self) -> AbstractContextManager[None]:
+        """In here the first write is done, and then the connection breaks before its answer."""
         ...
 
     def monitor(self, *, fail: bool = False, omit_minutes: int = 0, lag_minutes: int = 0) -> None: ...

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -142,6 +143,12 @@ class TwinSubject:
         self.world.fates[Happening.SCORE] = [ANSWERS[question]]
         messages = [{"role": "user", "content": str(question)}]
         return self.scoring.score(endpoint.scoring_uri, key, deployment, messages, timeout)
+
+    @contextmanager
+    def losing_an_answer(self) -> Iterator[None]:
+        self.world.loses_answer = True
+        yield
+        assert not self.world.loses_answer, "nothing was written"
 
     def monitor(self, *, fail: bool = False, omit_minutes: int = 0, lag_minutes: int = 0) -> None:
         self.world.monitor = Trouble(fail, omit_minutes, lag_minutes)

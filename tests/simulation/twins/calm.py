@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from tests.simulation.twins.world import Event, Fate, Happening, Trouble
+from tests.simulation.twins.world import Event, Fate, Happening, Trouble, lose_answer
 
 T = TypeVar("T")
 
@@ -40,6 +40,8 @@ class Calm:
     events: list[Event] = field(default_factory=list)
     effects: list[tuple[str, str, bool]] = field(default_factory=list)
     """Operation, object and `writes` of every call so far."""
+    loses_answer: bool = False
+    """Whether the answer of the next write is lost."""
     _due: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -48,6 +50,9 @@ class Calm:
 
     def effect(self, operation: str, commit: Callable[[], T], *, writes: bool, of: str = "") -> T:
         self.effects.append((operation, of, writes))
+        if writes and self.loses_answer:
+            self.loses_answer = False
+            return lose_answer(operation, commit)
         return commit()
 
     def draw(self, what: Happening, of: str) -> Fate:

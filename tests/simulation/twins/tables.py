@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from shared import names
-from shared.errors import RaceLostError
+from shared.errors import RaceLostError, TransientError
 from shared.lifecycle.ledger import Ledger, Versioned
 from shared.lifecycle.records import DatasetVersion, EndpointRecord
 from shared.lifecycle.tuning import Tuning
@@ -75,7 +75,14 @@ class LedgerTwin(Ledger):
         table, key = _address(row.value)
         body = msgspec.json.encode(row.value)
 
+        sent = False
+
         def commit() -> str:
+            nonlocal sent
+            if sent and not row.etag:
+                # An insert is a POST, which the SDK does not send again when its answer was lost.
+                raise TransientError(f"write {table}/{key[1]}: ServiceResponseError")
+            sent = True
             return self._tables.put(table, key, body, row.etag)
 
         etag = self._world.effect("ledger.put", commit, writes=True, of=f"{table}/{key[1]}")

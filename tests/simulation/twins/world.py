@@ -8,6 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
+from azure.core.exceptions import ServiceResponseError
+
+from shared.errors import TransientError
+
 T = TypeVar("T")
 
 
@@ -94,15 +98,51 @@ class Event:
     at: datetime
 
 
+SENT_AGAIN = frozenset(
+    {
+        "ledger.put",
+        "wake_ups.tuning",
+        "wake_ups.smoke_test",
+        "wake_ups.version",
+        "blobs.begin_copy",
+        "blobs.write_snapshot",
+        "blobs.write_report",
+        "sdk.submit_job",
+        "sdk.register_model",
+        "arm.create_endpoint",
+        "arm.set_traffic",
+        "arm.delete_endpoint",
+        "arm.create_deployment",
+        "arm.delete_deployment",
+    }
+)
+"""Writes that the SDKs send again by themselves when no answer came; of rows only those that replace one."""
+
+
+def lose_answer(operation: str, commit: Callable[[], T]) -> T:
+    """What the app sees when a write was done and the connection broke before the answer.
+
+    Most SDKs send it again: the caller meets what the service makes of the second one (RaceLostError for a row that
+    it replaced itself, two messages, 409 for the operation that it began itself). The others raise. Held against the
+    real SDKs by tests/contract/twins/test_lost_answers.py.
+    """
+    commit()
+    if operation in SENT_AGAIN:
+        return commit()
+    if operation == "publisher.send":
+        raise ServiceResponseError("Connection aborted.")
+    raise TransientError(f"{operation}: ServiceResponseError")
+
+
 class World(Protocol):
     def now(self) -> datetime: ...
 
     def effect(self, operation: str, commit: Callable[[], T], *, writes: bool, of: str = "") -> T:
         """Every public method of a client twin passes through here, `operation` as in "ledger.put", `of` its object.
 
-        The world runs `commit` and returns its result; or raises a fault before or after having run it; or dies
-        (a BaseException) before or after. `commit` is never run twice by the twins themselves, and may raise what
-        the service refuses. What was committed lasts, whatever is raised then.
+        The world runs `commit` and returns its result; or raises a fault without having run it; or loses the answer
+        (`lose_answer`); or dies (a BaseException) before or after. `commit` may be run twice, as lose_answer does,
+        and raises what the service refuses. What was committed lasts, whatever is raised then.
         """
         ...
 
