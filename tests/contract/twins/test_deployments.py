@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -39,6 +40,8 @@ def test_a_deployment_that_fails_says_why_in_its_operation(cloud: Subject, endpo
     assert (failed.provisioning_state, failed.busy) == ("Failed", False)
     reason = cloud.arm.operation_error(failed.operation_url)
     assert reason.startswith("ResourceNotReady: User container has crashed or terminated.")
+    host = urlsplit(failed.operation_url).netloc
+    assert cloud.arm.operation_error(failed.operation_url.replace(host, "example.com")) == ""
 
 
 def test_a_deployment_that_failed_can_be_created_again_and_deleted(
