@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
-_SHUTDOWN = Path(__file__).with_name("azurite_shutdown.cjs")
+_PRELOADED = tuple(Path(__file__).with_name(name) for name in ("azurite_shutdown.cjs", "azurite_journal.cjs"))
 
 
 def find_azurite(*starts: Path) -> Path:
@@ -53,7 +53,10 @@ def azurite_process(
     persistent: bool,
     log_file: Path,
 ) -> Process:
-    """Azurite over HTTPS with bearer tokens (`--oauth basic`), its access log going to config.azurite_log.
+    """Azurite over HTTPS with bearer tokens (`--oauth basic`).
+
+    Its access log goes to config.azurite_log and is turned over at 16 MiB (the older half is azurite.log.1);
+    blobs that were created or deleted are written to config.storage_journal, from where events are made.
 
     `persistent` keeps the data in STATE/azurite, else it is gone with the process. Azurite writes its indexes
     only every 5 s and when it is asked to end (LokiJS autosave): killed with SIGKILL it forgets up to 5 s. So
@@ -78,7 +81,13 @@ def azurite_process(
         state_dir,
         log_file=log_file,
         output_file=config.azurite_log,
-        environment={**os.environ, "NODE_OPTIONS": _node_options()},
+        environment={
+            **os.environ,
+            "NODE_OPTIONS": _node_options(),
+            "LOCALCLOUD_JOURNAL": str(config.storage_journal),
+            "LOCALCLOUD_BLOB_PORT": str(ports.blob),
+            "LOCALCLOUD_ACCESS_LOG": str(config.azurite_log),
+        },
         directory=state_dir,
         death_signal=signal.SIGTERM,
     )
@@ -86,7 +95,7 @@ def azurite_process(
 
 def _node_options() -> str:
     inherited = os.environ.get("NODE_OPTIONS", "")
-    return f'{inherited} --require "{_SHUTDOWN}"'.strip()
+    return " ".join([inherited, *(f'--require "{script}"' for script in _PRELOADED)]).strip()
 
 
 def azurite_is_up(config: CloudConfig) -> bool:

@@ -137,8 +137,13 @@ class CloudConfig:
 
     @property
     def azurite_log(self) -> Path:
-        """Azurite's access log: the source of storage events."""
+        """Azurite's access log, for people."""
         return Path(self.state_dir, "azurite.log")
+
+    @property
+    def storage_journal(self) -> Path:
+        """The folder in which Azurite notes every blob that was created or deleted: the source of storage events."""
+        return Path(self.state_dir, "storage-journal")
 
     @property
     def file(self) -> Path:

@@ -48,6 +48,8 @@ class Grid(Protocol):
 
     def accept(self, events: Sequence[Event]) -> None: ...
 
+    async def publish_hierarchical(self, container: str, blob: str) -> bool: ...
+
 
 class RequestError(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -97,7 +99,18 @@ def routes(grid: Grid, store: Store, topics: Collection[str], clock: Callable[[]
         log.info("faults: %s", grid.faults)
         return JSONResponse(asdict(grid.faults))
 
+    async def hierarchical(request: Request) -> Response:
+        try:
+            wanted = json.loads(await _read(request))
+            container, blob = wanted["container"], wanted["blob"]
+        except (ValueError, KeyError, TypeError, RequestError) as error:
+            return RequestError(400, "BadRequest", f"container and blob are needed: {error!r}").response()
+        if not await grid.publish_hierarchical(str(container), str(blob)):
+            return RequestError(404, "BlobNotFound", f"There is no blob {blob} in {container}.").response()
+        return JSONResponse({})
+
     return [
+        Route("/_localcloud/events/hierarchical", hierarchical, methods=["POST"]),
         Route("/eventgrid/topics/{name}/api/events", publish, methods=["POST"]),
         Route("/_localcloud/events", list_events, methods=["GET"]),
         Route("/_localcloud/events", set_faults, methods=["POST"]),

@@ -15,7 +15,7 @@ from localcloud.eventgrid import api
 from localcloud.eventgrid.blobs import Blobs
 from localcloud.eventgrid.delivery import Subscriber
 from localcloud.eventgrid.events import system_event
-from localcloud.eventgrid.storage_topic import StorageTopic
+from localcloud.eventgrid.storage_topic import JOURNAL, StorageTopic
 from localcloud.eventgrid.store import Accepted, Store
 from localcloud.eventgrid.subscriptions import wants
 
@@ -60,6 +60,7 @@ class EventGrid:
         self._store = Store(database)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._subscribers: list[Subscriber] = []
+        self._storage: StorageTopic | None = None
         self.routes: list[Route] = api.routes(self, self._store, config.custom_topics, clock)
 
     def publish(self, topic: str, event_type: str, subject: str, data: Mapping[str, object]) -> None:
@@ -76,6 +77,10 @@ class EventGrid:
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._wake)
+
+    async def publish_hierarchical(self, container: str, blob: str) -> bool:
+        """See StorageTopic; False also while Event Grid does not run."""
+        return self._storage is not None and await self._storage.publish_hierarchical(container, blob)
 
     async def run(self) -> None:
         """Follow the storage account and deliver, until cancelled. What is owed from before comes first."""
@@ -99,11 +104,13 @@ class EventGrid:
             self._loop = asyncio.get_running_loop()
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._storage_topic(blobs).run())
+                    self._storage = self._storage_topic(blobs)
+                    tasks.create_task(self._storage.run())
                     for subscriber in self._subscribers:
                         tasks.create_task(subscriber.run())
             finally:
                 self._loop = None
+                self._storage = None
 
     def close(self) -> None:
         """Close the database. `run` must have ended."""
@@ -119,8 +126,9 @@ class EventGrid:
         return Accepted(event, recipients, now + faults.delay)
 
     def _storage_topic(self, blobs: Blobs) -> StorageTopic:
-        file = self._config.azurite_log
-        return StorageTopic(file, self._store.position(file.name), blobs, self.accept, self._clock)
+        position = self._store.position(JOURNAL)
+        journal = self._config.storage_journal
+        return StorageTopic(journal, position, blobs, self.accept, self._store.last_data, self._clock)
 
     def _wake(self) -> None:
         for subscriber in self._subscribers:

@@ -7,58 +7,63 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
 from localcloud.config import STORAGE_ACCOUNT_ID
-from localcloud.eventgrid.access_log import parse, read_on
+from localcloud.eventgrid import storage_events
 from localcloud.eventgrid.blobs import StorageUnavailableError
-from localcloud.eventgrid.events import Event, system_event
+from localcloud.eventgrid.storage_journal import forget, parse, read_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from localcloud.eventgrid.access_log import BlobOperation
     from localcloud.eventgrid.blobs import BlobProperties, Blobs
+    from localcloud.eventgrid.events import Event
+    from localcloud.eventgrid.storage_journal import BlobOperation
     from localcloud.eventgrid.store import LogPosition
+
+    History = Callable[[str, str], Mapping[str, object] | None]
+    """Data of the last event of a topic about a subject."""
 
 log = logging.getLogger(__name__)
 
+JOURNAL = "storage-journal"
+"""The name under which the position in the journal is stored."""
+
 _POLL = 0.05
 _STORAGE_DOWN = 1.0
-_SAVE_POSITION_EVERY = 1 << 20
 _PARALLEL_LOOKUPS = 8
 _HOSTS_OWN_CONTAINERS = "azure-webjobs-"
-_GONE_ETAG = "0x0"
 
 
 class Accept(Protocol):
-    def __call__(self, events: Sequence[Event], read: tuple[str, LogPosition]) -> None:
-        """Take the events and remember, in one transaction, how far the log was read."""
+    def __call__(self, events: Sequence[Event], read: tuple[str, LogPosition] | None = None) -> None:
+        """Take the events and remember, in one transaction, how far the journal was read."""
 
 
 class StorageTopic:
     def __init__(
         self,
-        access_log: Path,
+        journal: Path,
         position: LogPosition | None,
         blobs: Blobs,
         accept: Accept,
+        history: History,
         clock: Callable[[], float],
     ) -> None:
-        self._file = access_log
+        self._journal = journal
         self._position = position
-        self._saved = position.offset if position else 0
         self._blobs = blobs
         self._accept = accept
+        self._history = history
         self._clock = clock
         self._last_sequencer = 0
 
     async def run(self) -> None:
-        """Follow the log until cancelled. While the storage account does not answer, nothing is skipped."""
+        """Follow the journal until cancelled. While the storage account does not answer, nothing is skipped."""
         while True:
             try:
                 advanced = await self._step()
@@ -69,69 +74,51 @@ class StorageTopic:
             if not advanced:
                 await asyncio.sleep(_POLL)
 
+    async def publish_hierarchical(self, container: str, blob: str) -> bool:
+        """What an account with a hierarchical namespace says of an uploaded file: CreateFile, then FlushWithClose.
+
+        Azurite has no such accounts. False when there is no such blob.
+        """
+        found = await self._blobs.properties(container, blob)
+        if found is None:
+            return False
+        now = self._clock()
+        created = storage_events.created_file(self._blobs, container, blob, found, self._sequencer(), now)
+        flushed = storage_events.flushed_file(self._blobs, container, blob, found, self._sequencer(), now)
+        self._accept([created, flushed])
+        return True
+
     async def _step(self) -> bool:
-        lines, position = read_on(self._file, self._position)
-        if position is None or position == self._position:
+        lines, position = read_on(self._journal, self._position)
+        if position == self._position or not lines:
             return False
         operations = [operation for line in lines if (operation := parse(line)) and not _internal(operation)]
         events = await self._events(operations)
-        # Lines without events may be read twice: most are the host's polling, not worth a transaction each.
-        if events or abs(position.offset - self._saved) > _SAVE_POSITION_EVERY:
-            self._accept(events, (self._file.name, position))
-            self._saved = position.offset
+        self._accept(events, (JOURNAL, position))
         self._position = position
-        return bool(lines)
+        forget(self._journal, position)
+        return True
 
     async def _events(self, operations: Sequence[BlobOperation]) -> list[Event]:
         gate = asyncio.Semaphore(_PARALLEL_LOOKUPS)
 
         async def look_up(operation: BlobOperation) -> BlobProperties | None:
-            if operation.api == "DeleteBlob":
+            if operation.api == "DeleteBlob" or operation.content_length is not None:
                 return None
             async with gate:
                 return await self._blobs.properties(operation.container, operation.blob)
 
         found = await asyncio.gather(*map(look_up, operations))
-        return [self._event(operation, blob) for operation, blob in zip(operations, found, strict=True)]
-
-    def _event(self, operation: BlobOperation, blob: BlobProperties | None) -> Event:
-        """The log has no ETag, so a blob that was replaced since shows its newest one.
-
-        A blob that is gone by now was created nevertheless: its event has length 0 and an ETag that matches
-        nothing.
-        """
-        created = operation.api != "DeleteBlob"
-        data: dict[str, object] = {
-            "api": operation.api,
-            "clientRequestId": str(uuid.uuid4()),
-            "requestId": str(uuid.uuid4()),
-        }
-        if created:
-            data |= {
-                "eTag": blob.etag if blob else _GONE_ETAG,
-                "contentType": blob.content_type if blob else "application/octet-stream",
-                "contentLength": blob.content_length if blob else 0,
-            }
-        data |= {
-            "blobType": blob.blob_type if blob else "BlockBlob",
-            "url": self._blobs.url(operation.container, operation.blob),
-            "sequencer": self._sequencer(),
-            "storageDiagnostics": {"batchId": str(uuid.uuid4())},
-        }
-        if not created:
-            data["contentType"] = "application/octet-stream"
-        return system_event(
-            STORAGE_ACCOUNT_ID,
-            "Microsoft.Storage.BlobCreated" if created else "Microsoft.Storage.BlobDeleted",
-            f"/blobServices/default/containers/{operation.container}/blobs/{operation.blob}",
-            data,
-            self._event_time(operation),
-        )
-
-    def _event_time(self, operation: BlobOperation) -> float:
-        """The log has whole seconds: the present time when it can be that, else the logged one."""
-        now = self._clock()
-        return now if 0 <= now - operation.at < 2 else operation.at
+        events: list[Event] = []
+        fresh: dict[str, Mapping[str, object]] = {}
+        for operation, blob in zip(operations, found, strict=True):
+            subject = storage_events.subject_of(operation.container, operation.blob)
+            before = fresh.get(subject) or self._history(STORAGE_ACCOUNT_ID, subject)
+            event = storage_events.of_operation(self._blobs, operation, blob, before, self._sequencer())
+            events.append(event)
+            if isinstance(event.data, dict):
+                fresh[subject] = event.data
+        return events
 
     def _sequencer(self) -> str:
         """Grows with the order of the operations, also over restarts; compared as strings."""

@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
 );
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (subscription, due) WHERE state = 'pending';
 CREATE INDEX IF NOT EXISTS deliveries_event ON deliveries (event);
+CREATE INDEX IF NOT EXISTS events_subject ON events (subject, sequence);
 CREATE TABLE IF NOT EXISTS positions (
     file TEXT PRIMARY KEY, inode INTEGER NOT NULL, offset INTEGER NOT NULL
 );
@@ -40,7 +41,7 @@ _EVENT_COLUMNS = "id, topic, source, type, subject, time, data, data_version, at
 
 @dataclass(frozen=True)
 class LogPosition:
-    """How far a file was read. `inode` tells the file from one that took its name."""
+    """How far a journal was read: up to `offset` of the file with number `inode`."""
 
     inode: int
     offset: int
@@ -128,6 +129,16 @@ class Store:
         with self._lock:
             row = self._db.execute("SELECT inode, offset FROM positions WHERE file = ?", (file,)).fetchone()
         return LogPosition(*row) if row else None
+
+    def last_data(self, topic: str, subject: str) -> dict[str, object] | None:
+        """Data of the last event of a topic about a subject, if it is an object."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT data FROM events WHERE subject = ? AND topic = ? ORDER BY sequence DESC LIMIT 1",
+                (subject, topic),
+            ).fetchone()
+        data = json.loads(row[0]) if row else None
+        return data if isinstance(data, dict) else None
 
     def schedule(self, subscription: str, limit: int) -> list[tuple[int, float]]:
         """Delivery ids and when they are due, the most urgent first."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
-from azure.storage.blob import BlobBlock, BlobServiceClient
+from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings
 
 from localcloud.azurite import azurite_is_up, azurite_process, connection_string, find_azurite
 from localcloud.config import STORAGE_ACCOUNT_ID, WORKSPACE_ID
@@ -83,7 +85,71 @@ def test_an_uploaded_blob_is_an_event_with_its_properties(
     assert (data["api"], data["blobType"], data["contentLength"]) == ("PutBlob", "BlockBlob", 5)
     assert data["eTag"] == blob.get_blob_properties().etag.strip('"')
     assert data["url"] == blob.url
-    assert {"clientRequestId", "requestId", "contentType", "sequencer", "storageDiagnostics"} <= data.keys()
+    assert data["contentType"] == "application/octet-stream"
+    assert event["id"].startswith(data["requestId"][:-6] + "06")
+    assert len(data["sequencer"]) == 48
+    assert data["storageDiagnostics"].keys() == {"batchId"}
+
+
+def test_an_event_names_the_request_of_its_client_and_the_etag_of_that_very_upload(
+    hook: Webhook, grid: EventGrid, container: ContainerClient
+) -> None:
+    answers: list[Any] = []
+    blob = container.get_blob_client("twice.txt")
+    text = ContentSettings(content_type="text/plain")
+    for content in (b"1", b"22"):
+        blob.upload_blob(content, overwrite=True, content_settings=text, raw_response_hook=answers.append)
+    until(lambda: len(events(hook, container)) == 2, "not two events")
+
+    seen = sorted(events(hook, container), key=lambda event: event["data"]["sequencer"])
+    headers = [answer.http_response.headers for answer in answers]
+    assert [e["data"]["eTag"] for e in seen] == [h["etag"].strip('"') for h in headers]
+    assert [e["data"]["requestId"] for e in seen] == [h["x-ms-request-id"] for h in headers]
+    assert [e["data"]["clientRequestId"] for e in seen] == [
+        answer.http_request.headers["x-ms-client-request-id"] for answer in answers
+    ]
+    assert [(e["data"]["contentType"], e["data"]["contentLength"]) for e in seen] == [
+        ("text/plain", 1),
+        ("text/plain", 2),
+    ]
+
+
+def test_blobs_deleted_in_a_batch_are_events_each(hook: Webhook, grid: EventGrid, container: ContainerClient) -> None:
+    for name in ("one.txt", "two ä.txt"):
+        container.upload_blob(name, b"", content_settings=ContentSettings(content_type="text/plain"))
+    container.delete_blobs("one.txt", "two ä.txt", "never.txt", raise_on_any_failure=False)
+    until(lambda: len(events(hook, container)) == 4, "not four events")
+
+    deleted = [e for e in events(hook, container) if e["eventType"] == "Microsoft.Storage.BlobDeleted"]
+    assert sorted(e["subject"].rpartition("/")[2] for e in deleted) == ["one.txt", "two ä.txt"]
+    for event in deleted:
+        assert event["data"].keys() == {
+            *("api", "clientRequestId", "requestId", "contentType", "blobType"),
+            *("url", "sequencer", "storageDiagnostics"),
+        }
+        assert (event["data"]["api"], event["data"]["contentType"]) == ("DeleteBlob", "text/plain")
+    assert len({e["id"] for e in events(hook, container)}) == 4
+
+
+def test_an_account_with_a_hierarchical_namespace_tells_of_a_file_when_it_is_made_and_when_it_is_closed(
+    hook: Webhook, config: CloudConfig, container: ContainerClient
+) -> None:
+    container.upload_blob("file.txt", b"12345")
+    with running(config, serve=True):
+        control = f"{config.azure_url}/_localcloud/events/hierarchical"
+        names = {"container": container.container_name, "blob": "file.txt"}
+        tls = ssl.create_default_context(cafile=str(config.ca_file))
+        assert httpx.post(control, json=names, verify=tls).status_code == 200
+        assert httpx.post(control, json={**names, "blob": "none"}, verify=tls).status_code == 404
+        assert httpx.post(control, json={"blob": 1}, verify=tls).status_code == 400
+        until(lambda: len(events(hook, container)) == 3, "no events")
+
+    created = [e["data"] for e in events(hook, container) if e["data"]["api"] != "PutBlob"]
+    created.sort(key=lambda data: str(data["sequencer"]))
+    assert [(d["api"], d["contentLength"], d["contentOffset"]) for d in created] == [
+        ("CreateFile", 0, 0),
+        ("FlushWithClose", 5, 0),
+    ]
 
 
 def test_each_way_to_create_and_delete_has_its_name(hook: Webhook, grid: EventGrid, container: ContainerClient) -> None:
