@@ -27,6 +27,7 @@ from shared import names
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL_MODEL = "Phi-3-tiny-local"
 LIFECYCLE_TOPIC = "lifecycle"
+DEAD_LETTERS = "deadletter"
 
 FAST_SETTINGS = {
     "SETTLE_SECONDS": "3",
@@ -122,7 +123,7 @@ class Topology:
 
 def prepare_storage(cloud: LocalCloud) -> None:
     """The containers, queues and tables that the infrastructure declares in Azure."""
-    cloud.create_storage(containers=(*names.CONTAINERS, "deadletter"), queues=names.QUEUES, tables=names.TABLES)
+    cloud.create_storage(containers=(*names.CONTAINERS, DEAD_LETTERS), queues=names.QUEUES, tables=names.TABLES)
 
 
 def app_settings(config: CloudConfig) -> dict[str, str]:
@@ -152,6 +153,7 @@ def _subscriptions(ports: Ports, keys: dict[str, str]) -> tuple[EventSubscriptio
             endpoint=(f"{webhooks}/blobs?functionName=Host.Functions.dataset_uploaded&code={keys['blobs_extension']}"),
             event_types=("Microsoft.Storage.BlobCreated",),
             subject_begins_with=f"/blobServices/default/containers/{names.DATASETS}/blobs/",
+            dead_letter_container=DEAD_LETTERS,
         ),
         EventSubscription(
             name="job-completed",
@@ -161,6 +163,7 @@ def _subscriptions(ports: Ports, keys: dict[str, str]) -> tuple[EventSubscriptio
                 "Microsoft.MachineLearningServices.RunCompleted",
                 "Microsoft.MachineLearningServices.RunStatusChanged",
             ),
+            dead_letter_container=DEAD_LETTERS,
         ),
     )
 

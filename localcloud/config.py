@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SUBSCRIPTION_ID = "11111111-2222-3333-4444-555555555555"
 RESOURCE_GROUP = "localcloud"
@@ -51,12 +55,24 @@ class RegistryModel:
 
 
 @dataclass(frozen=True)
+class AdvancedFilter:
+    """`operator` and `values` as in ARM, where `values` is always a list here, also for operators of one value.
+
+    The values of NumberInRange and NumberNotInRange are pairs.
+    """
+
+    operator: str
+    key: str
+    values: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
 class EventSubscription:
-    """An Event Grid subscription.
+    """An Event Grid subscription. Azure's limits apply (localcloud.eventgrid.subscriptions).
 
     `topic` is an ARM resource id (of the storage account or the workspace) or the name of a custom topic.
-    `subject_begins_with` is matched as Event Grid does, case-insensitively by default.
-    `schema` is "EventGridSchema" or "CloudEventSchemaV1_0".
+    `schema` is "EventGridSchema" or "CloudEventSchemaV1_0". Events that can not be delivered are dropped
+    unless there is a `dead_letter_container`, which must exist, in the storage account.
     """
 
     name: str
@@ -66,6 +82,23 @@ class EventSubscription:
     subject_begins_with: str = ""
     subject_ends_with: str = ""
     schema: str = "EventGridSchema"
+    is_subject_case_sensitive: bool = False
+    advanced_filters: tuple[AdvancedFilter, ...] = ()
+    filters_on_arrays: bool = False
+    """enableAdvancedFilteringOnArrays"""
+    max_events_per_batch: int = 1
+    preferred_batch_kilobytes: int = 64
+    max_delivery_attempts: int = 30
+    event_ttl_minutes: int = 1440
+    dead_letter_container: str = ""
+
+    @staticmethod
+    def of(raw: Mapping[str, Any]) -> EventSubscription:
+        """From JSON, in which tuples are lists. Raises TypeError for what it does not know."""
+        filters = tuple(AdvancedFilter(**{**f, "values": tuple(f["values"])}) for f in raw["advanced_filters"])
+        return EventSubscription(
+            **{**raw, "event_types": tuple(raw["event_types"]), "advanced_filters": filters},
+        )
 
 
 @dataclass(frozen=True)
@@ -95,7 +128,12 @@ class CloudConfig:
     event_grid_enabled: bool = True
     """False loses every event, as an Event Grid outage would."""
     event_retry_scale: float = 1.0
-    """Factor on Event Grid's retry schedule (10 s, 30 s, 1 min ...)."""
+    """Factor on Event Grid's times: retries (10 s, 30 s, 1 min ...), time to live, probation, the five minutes
+    before a dead letter is written and in which a validationUrl is good."""
+    event_acknowledge_seconds: float = 30.0
+    """How long Event Grid waits for the answer of an endpoint. Not scaled: the endpoint's work is real."""
+    event_seed: int | None = None
+    """Of the randomness in the retry schedule, and of which events get lost when some do."""
     fast_training: bool = False
     """Jobs train for one step only, so that tests of the control plane need not wait for a good model."""
 
@@ -160,10 +198,7 @@ class CloudConfig:
                 **raw,
                 "ports": Ports(**raw["ports"]),
                 "models": tuple(RegistryModel(**m) for m in raw["models"]),
-                "event_subscriptions": tuple(
-                    EventSubscription(**{**s, "event_types": tuple(s["event_types"])})
-                    for s in raw["event_subscriptions"]
-                ),
+                "event_subscriptions": tuple(map(EventSubscription.of, raw["event_subscriptions"])),
                 "custom_topics": tuple(raw["custom_topics"]),
                 "durations": Durations(**raw["durations"]),
             }

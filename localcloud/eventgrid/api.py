@@ -1,4 +1,4 @@
-"""The HTTP side: the custom topics' endpoints, and the control interface that tests use."""
+"""The HTTP side: the custom topics' endpoints, validation URLs, and the control interface that tests use."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ import logging
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from localcloud.eventgrid.events import InvalidEventError, from_cloud_event, from_event_grid_schema
-from localcloud.identity import InvalidTokenError, audience_of
+from localcloud.eventgrid.publishing import MAX_BODY, RefusedError, events_of, too_large
+from localcloud.eventgrid.topics import NotAuthorizedError, authorize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from starlette.requests import Request
 
+    from localcloud.config import EventSubscription
     from localcloud.eventgrid.events import Event
+    from localcloud.eventgrid.handshake import Validation
     from localcloud.eventgrid.store import EventRecord, Store
+    from localcloud.eventgrid.topics import Topic
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 1024 * 1024
-"""Bytes of one publish request, https://learn.microsoft.com/azure/event-grid/quotas-limits"""
+PREFIX = "/eventgrid"
 
-_AUDIENCE = "https://eventgrid.azure.net"
 _PAGE = 500
 _SHOWN_DATA = 2048
 
@@ -50,38 +51,38 @@ class Grid(Protocol):
 
     async def publish_hierarchical(self, container: str, blob: str) -> bool: ...
 
+    def validations(self) -> list[tuple[EventSubscription, Validation]]: ...
 
-class RequestError(Exception):
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-    def response(self) -> Response:
-        """The error body of Event Grid's data plane."""
-        details = [{"code": self.code, "message": str(self)}]
-        error = {"code": self.code, "message": str(self), "details": details}
-        return JSONResponse({"error": error}, self.status)
+    def confirm(self, subscription: str, token: str) -> bool: ...
 
 
-def routes(grid: Grid, store: Store, topics: Collection[str], clock: Callable[[], float]) -> list[Route]:
+def routes(grid: Grid, store: Store, topics: Mapping[str, Topic], clock: Callable[[], float]) -> list[Route]:
     async def publish(request: Request) -> Response:
         try:
-            _require_token(request, clock())
-            topic = _require_topic(request.path_params["name"], topics)
+            topic = topics.get(request.path_params["name"].lower())
+            if topic is None:
+                raise RefusedError(404, "NotFound", f"The topic {request.path_params['name']} does not exist.")
+            authorize(topic, request.headers, clock())
             body = await _read(request)
-            events = _parse(topic, request.headers.get("content-type", ""), body, clock())
-        except RequestError as error:
-            log.info("publish refused: %d %s", error.status, error.code)
-            return error.response()
+            events = events_of(topic.name, request.headers.get("content-type", ""), body, clock())
+        except NotAuthorizedError as error:
+            return _refusal(RefusedError(401, "Unauthorized", str(error)))
+        except RefusedError as error:
+            return _refusal(error)
         grid.accept(events)
         return Response(status_code=200)
+
+    async def validate(request: Request) -> Response:
+        """A GET in a browser is enough; a CloudEvents endpoint may POST."""
+        if not grid.confirm(request.path_params["name"], request.query_params.get("token", "")):
+            return PlainTextResponse("This validation URL is not valid, or not any more.", 400)
+        return PlainTextResponse("Webhook successfully validated as a subscription endpoint")
 
     async def list_events(request: Request) -> Response:
         try:
             since = int(request.query_params.get("since", "0"))
         except ValueError:
-            return RequestError(400, "BadRequest", "since must be a number").response()
+            return _refusal(RefusedError(400, "BadRequest", "since must be a number"))
         records = store.since(since, _PAGE)
         return JSONResponse(
             {
@@ -94,46 +95,39 @@ def routes(grid: Grid, store: Store, topics: Collection[str], clock: Callable[[]
     async def set_faults(request: Request) -> Response:
         try:
             grid.faults = _changed(grid.faults, json.loads(await _read(request)))
-        except (ValueError, RequestError) as error:
-            return RequestError(400, "BadRequest", str(error)).response()
+        except (ValueError, RefusedError) as error:
+            return _refusal(RefusedError(400, "BadRequest", str(error)))
         log.info("faults: %s", grid.faults)
         return JSONResponse(asdict(grid.faults))
+
+    async def list_subscriptions(_: Request) -> Response:
+        return JSONResponse([_subscription(*each) for each in grid.validations()])
 
     async def hierarchical(request: Request) -> Response:
         try:
             wanted = json.loads(await _read(request))
             container, blob = wanted["container"], wanted["blob"]
-        except (ValueError, KeyError, TypeError, RequestError) as error:
-            return RequestError(400, "BadRequest", f"container and blob are needed: {error!r}").response()
+        except (ValueError, KeyError, TypeError, RefusedError) as error:
+            return _refusal(RefusedError(400, "BadRequest", f"container and blob are needed: {error!r}"))
         if not await grid.publish_hierarchical(str(container), str(blob)):
-            return RequestError(404, "BlobNotFound", f"There is no blob {blob} in {container}.").response()
+            return _refusal(RefusedError(404, "BlobNotFound", f"There is no blob {blob} in {container}."))
         return JSONResponse({})
 
     return [
-        Route("/_localcloud/events/hierarchical", hierarchical, methods=["POST"]),
-        Route("/eventgrid/topics/{name}/api/events", publish, methods=["POST"]),
+        Route(f"{PREFIX}/topics/{{name}}/api/events", publish, methods=["POST"]),
+        Route(f"{PREFIX}/eventsubscriptions/{{name}}/validate", validate, methods=["GET", "POST"]),
         Route("/_localcloud/events", list_events, methods=["GET"]),
         Route("/_localcloud/events", set_faults, methods=["POST"]),
+        Route("/_localcloud/events/subscriptions", list_subscriptions, methods=["GET"]),
+        Route("/_localcloud/events/hierarchical", hierarchical, methods=["POST"]),
     ]
 
 
-def _require_token(request: Request, now: float) -> None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        raise RequestError(401, "Unauthorized", "The request needs a bearer token of Microsoft Entra ID.")
-    try:
-        audience = audience_of(token, now)
-    except InvalidTokenError as error:
-        raise RequestError(401, "Unauthorized", str(error)) from None
-    if audience.rstrip("/") != _AUDIENCE:
-        raise RequestError(401, "Unauthorized", f"The token's audience is not {_AUDIENCE}.")
-
-
-def _require_topic(name: str, topics: Collection[str]) -> str:
-    for topic in topics:
-        if topic.lower() == name.lower():
-            return topic
-    raise RequestError(404, "NotFound", f"The topic {name} does not exist.")
+def _refusal(error: RefusedError) -> Response:
+    """The error body of Event Grid's data plane."""
+    log.info("refused: %d %s", error.status, error.code)
+    details = [{"code": error.detail, "message": str(error)}]
+    return JSONResponse({"error": {"code": error.code, "message": str(error), "details": details}}, error.status)
 
 
 async def _read(request: Request) -> bytes:
@@ -145,27 +139,8 @@ async def _read(request: Request) -> bytes:
         if size <= MAX_BODY:
             body += chunk
     if size > MAX_BODY:
-        raise RequestError(413, "RequestEntityTooLarge", f"The maximum size ({MAX_BODY}) has been exceeded.")
+        raise too_large(f"The maximum size ({MAX_BODY}) has been exceeded.")
     return bytes(body)
-
-
-def _parse(topic: str, content_type: str, body: bytes, now: float) -> list[Event]:
-    """CloudEvents come alone or as a batch, by content type; the Event Grid schema always as an array."""
-    try:
-        raw = json.loads(body)
-    except ValueError:
-        raise RequestError(400, "BadRequest", "The body is not JSON.") from None
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/cloudevents+json":
-        raw = [raw]
-    if not isinstance(raw, list) or not raw:
-        raise RequestError(400, "BadRequest", "The body must be an array of events.")
-    try:
-        if kind.startswith("application/cloudevents"):
-            return [from_cloud_event(topic, event, now) for event in raw]
-        return [from_event_grid_schema(topic, event) for event in raw]
-    except InvalidEventError as error:
-        raise RequestError(400, "BadRequest", f"This is not a valid event: {error}.") from None
 
 
 def _changed(faults: Faults, wanted: object) -> Faults:
@@ -179,6 +154,18 @@ def _changed(faults: Faults, wanted: object) -> Faults:
         if value < 0 or (name == "lose" and value > 1):
             raise ValueError(f"{name} is out of bounds")
     return replace(faults, **wanted)
+
+
+def _subscription(subscription: EventSubscription, validation: Validation) -> dict[str, object]:
+    """Without the endpoint's query, in which its key is; ARM shows no more either."""
+    return {
+        "name": subscription.name,
+        "topic": subscription.topic,
+        "endpointBaseUrl": subscription.endpoint.partition("?")[0],
+        "eventDeliverySchema": subscription.schema,
+        "provisioningState": validation.state,
+        "reason": validation.reason,
+    }
 
 
 def _shown(record: EventRecord) -> dict[str, object]:

@@ -21,6 +21,10 @@ class StorageUnavailableError(Exception):
     """The storage account answered with an error that a later try may not meet."""
 
 
+class ContainerMissingError(Exception):
+    """There is no container of that name: Event Grid makes none."""
+
+
 @dataclass(frozen=True)
 class BlobProperties:
     etag: str
@@ -58,12 +62,11 @@ class Blobs:
         )
 
     async def put(self, container: str, blob: str, content: bytes) -> None:
-        """Write a JSON blob; makes the container when it is missing."""
+        """Write a JSON blob. Raises ContainerMissingError."""
         headers = {**self._headers(), "x-ms-blob-type": "BlockBlob", "content-type": "application/json"}
         answer = await self._client.put(self.url(container, blob), headers=headers, content=content)
         if answer.status_code == 404:
-            await self._client.put(f"{self._base}/{container}?restype=container", headers=self._headers())
-            answer = await self._client.put(self.url(container, blob), headers=headers, content=content)
+            raise ContainerMissingError(container)
         if answer.status_code != 201:
             raise StorageUnavailableError(f"PUT {container}/{blob}: HTTP {answer.status_code}")
 

@@ -1,67 +1,80 @@
-"""Delivery to one subscription: prove that the endpoint wants it, then push at least once."""
+"""Delivery to one subscription: once its endpoint is validated, push at least once."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import json
 import logging
-import uuid
+import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
 
-from localcloud.eventgrid.blobs import StorageUnavailableError
-from localcloud.eventgrid.events import DeadLetterInfo, timestamp, to_dead_letter, to_wire
+from localcloud.eventgrid.batches import next_batch
 from localcloud.eventgrid.retries import (
-    ACKNOWLEDGE_WITHIN,
+    EXPIRED,
+    RESOLUTION_ERROR,
     SOCKET_ERROR,
     TIMED_OUT,
     GiveUp,
     Outcome,
+    Probation,
     after_failure,
     outcome_of,
 )
+from localcloud.eventgrid.store import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import random
+    from collections.abc import Callable, Sequence
 
     from localcloud.config import EventSubscription
-    from localcloud.eventgrid.blobs import Blobs
+    from localcloud.eventgrid.batches import Batch
+    from localcloud.eventgrid.dead_letters import DeadLetters
+    from localcloud.eventgrid.handshake import Handshake
     from localcloud.eventgrid.store import Delivery, Store
 
 log = logging.getLogger(__name__)
 
-DEAD_LETTER_CONTAINER = "deadletter"
+LISTENS_FOR = 180.0
+"""Seconds: a late answer still ends the retries, "on a best effort basis"."""
 
-_ORIGIN = "eventgrid.azure.net"
 _PARALLEL = 16
 _HANDSHAKE_EVERY = 0.5
-_DEAD_LETTER_EVERY = 1.0
 
 
 class Subscriber:
-    """The worker of one subscription. `scale` is the factor on the retry schedule."""
+    """The worker of one subscription.
+
+    `scale` is the factor on the retry schedule, `patience` the seconds in which an endpoint must acknowledge.
+    """
 
     def __init__(
         self,
         subscription: EventSubscription,
         store: Store,
         client: httpx.AsyncClient,
-        blobs: Blobs,
+        handshake: Handshake,
+        dead_letters: DeadLetters,
         *,
         scale: float,
+        patience: float,
         clock: Callable[[], float],
+        random: random.Random,
     ) -> None:
-        self._subscription = subscription
+        self.subscription = subscription
+        self.handshake = handshake
         self._store = store
         self._client = client
-        self._blobs = blobs
+        self._dead_letters = dead_letters
         self._scale = scale
+        self._patience = patience
         self._clock = clock
+        self._random = random
+        self._probation = Probation(scale)
         self._wake = asyncio.Event()
         self._under_way: set[int] = set()
-        self._last_refusal: int | None = None
+        self._requests = 0
 
     def wake(self) -> None:
         """Something new may be due. To be called in the event loop."""
@@ -69,173 +82,137 @@ class Subscriber:
 
     async def run(self) -> None:
         """Deliver until cancelled. What is under way then is owed still and comes again after a restart."""
-        while not await self._endpoint_agrees():
+        while not await self.handshake.ask():
             await asyncio.sleep(_HANDSHAKE_EVERY)
-        log.info("subscription %s: endpoint validated", self._subscription.name)
-        async with asyncio.TaskGroup() as attempts:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._dead_letters.run())
             while True:
                 self._wake.clear()
-                pause = self._start_due(attempts)
+                pause = self._start_due(tasks)
                 try:
                     async with asyncio.timeout(pause):
                         await self._wake.wait()
                 except TimeoutError:
                     continue
 
-    def _start_due(self, attempts: asyncio.TaskGroup) -> float | None:
+    def _start_due(self, tasks: asyncio.TaskGroup) -> float | None:
         """Start what is due. Returns the seconds until more is, None when only `wake` can tell."""
         now = self._clock()
-        limit = _PARALLEL + len(self._under_way)
-        for delivery_id, due in self._store.schedule(self._subscription.name, limit):
-            if delivery_id in self._under_way:
-                continue
-            if due > now:
-                return due - now
-            if len(self._under_way) >= _PARALLEL:
-                return None
-            self._under_way.add(delivery_id)
-            attempts.create_task(self._deliver(self._store.delivery(delivery_id)))
+        if self._probation.until > now:
+            return self._probation.until - now
+        while self._requests < _PARALLEL:
+            limit = len(self._under_way) + self.subscription.max_events_per_batch + 1
+            owed = [row for row in self._store.schedule(self.subscription.name, limit) if row[0] not in self._under_way]
+            ready = [number for number, due in owed if due <= now]
+            if not ready:
+                return owed[0][1] - now if owed else None
+            living = self._without_expired(self._store.deliveries(ready), now)
+            if living:
+                batch = next_batch(self.subscription, living)
+                self._requests += 1
+                self._under_way.update(delivery.id for delivery in batch.deliveries)
+                tasks.create_task(self._deliver(batch, tasks))
         return None
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    def _without_expired(self, deliveries: Sequence[Delivery], now: float) -> list[Delivery]:
+        time_to_live = self.subscription.event_ttl_minutes * 60 * self._scale
+        expired = [delivery for delivery in deliveries if now - delivery.accepted > time_to_live]
+        if expired:
+            self._store.record(self._dead_letters.give_up(each, EXPIRED.reason, now) for each in expired)
+        return [delivery for delivery in deliveries if delivery not in expired]
+
+    async def _deliver(self, batch: Batch, tasks: asyncio.TaskGroup) -> None:
+        request = asyncio.ensure_future(self._post(batch))
         try:
-            outcome = await self._attempt(delivery)
-            await self._conclude(delivery, outcome)
+            done, _ = await asyncio.wait({request}, timeout=self._patience)
+            self._conclude(batch, request.result() if done else TIMED_OUT)
+            if not done:
+                tasks.create_task(self._listen(request, batch))
+        except BaseException:
+            request.cancel()
+            raise
         finally:
-            self._under_way.discard(delivery.id)
+            self._requests -= 1
+            self._under_way.difference_update(delivery.id for delivery in batch.deliveries)
             self._wake.set()
 
-    async def _attempt(self, delivery: Delivery) -> Outcome:
-        wire = to_wire(delivery.event, self._subscription.schema)
-        headers = {
-            "aeg-event-type": "Notification",
-            "aeg-subscription-name": self._subscription.name.upper(),
-            "aeg-delivery-count": str(delivery.attempts),
-            "aeg-data-version": delivery.event.data_version,
-            "aeg-metadata-version": "1",
-        }
-        if self._cloud_events:
-            return await self._post(wire, {**headers, "content-type": "application/cloudevents+json"})
-        return await self._post([wire], {**headers, "content-type": "application/json; charset=utf-8"})
-
-    async def _post(self, content: object, headers: Mapping[str, str]) -> Outcome:
+    async def _listen(self, request: asyncio.Future[Outcome], batch: Batch) -> None:
+        """For an acknowledgement that comes after the retry was planned, if it comes before it."""
         try:
-            async with asyncio.timeout(ACKNOWLEDGE_WITHIN):
-                answer = await self._client.post(
-                    self._subscription.endpoint, content=json.dumps(content).encode(), headers=dict(headers)
-                )
-        except (TimeoutError, httpx.TimeoutException):
+            async with asyncio.timeout(LISTENS_FOR - self._patience):
+                outcome = await request
+        except TimeoutError:
+            return
+        if outcome.delivered:
+            log.info("%d events to %s: acknowledged late", len(batch.deliveries), self.subscription.name)
+            tried = [_after(delivery, outcome, self._clock()) for delivery in batch.deliveries]
+            self._store.record(_result(delivery) for delivery in tried)
+
+    async def _post(self, batch: Batch) -> Outcome:
+        try:
+            answer = await self._client.post(
+                self.subscription.endpoint, content=batch.body, headers=dict(batch.headers), timeout=LISTENS_FOR
+            )
+        except httpx.TimeoutException:
             return TIMED_OUT
         except httpx.HTTPError as error:
-            log.debug("subscription %s: %r", self._subscription.name, error)
-            return SOCKET_ERROR
+            log.debug("subscription %s: %r", self.subscription.name, error)
+            return RESOLUTION_ERROR if _is_about_the_name(error) else SOCKET_ERROR
         return outcome_of(answer.status_code)
 
-    async def _conclude(self, delivery: Delivery, outcome: Outcome) -> None:
+    def _conclude(self, batch: Batch, outcome: Outcome) -> None:
+        """A batch is delivered as a whole, or comes again as a whole."""
         now = self._clock()
-        attempts = delivery.attempts + 1
-        event, name = delivery.event, self._subscription.name
+        name = self.subscription.name
+        if self._probation.note(outcome, now):
+            seconds = self._probation.until - now
+            log.warning("subscription %s: deliveries fail (%s), probation of %.1f s", name, outcome.name, seconds)
+        tried = [_after(delivery, outcome, now) for delivery in batch.deliveries]
         if outcome.delivered:
-            log.info("%s to %s: delivered, attempt %d", event.id, name, attempts)
-            self._store.record(
-                delivery.id,
-                "delivered",
-                attempts=attempts,
-                outcome="Delivered",
-                status=outcome.status,
-                now=now,
-            )
+            for delivery in tried:
+                log.info("%s to %s: delivered, attempt %d", delivery.event.id, name, delivery.attempts)
+            self._store.record(_result(delivery) for delivery in tried)
             return
-        verdict = after_failure(outcome, attempts, now - delivery.accepted, self._scale)
+        self._store.record(self._fate(delivery, outcome, now) for delivery in tried)
+
+    def _fate(self, delivery: Delivery, outcome: Outcome, now: float) -> Result:
+        attempts, most = delivery.attempts, self.subscription.max_delivery_attempts
+        verdict = after_failure(outcome, attempts, most, self._random.random())
         if isinstance(verdict, GiveUp):
-            info = DeadLetterInfo(verdict.reason, attempts, outcome.name, outcome.status, delivery.accepted, now)
-            await self._dead_letter(delivery, info)
-            log.warning("%s to %s: given up after attempt %d, %s", event.id, name, attempts, verdict.reason)
-            self._store.record(
-                delivery.id,
-                "dead-lettered",
-                attempts=attempts,
-                outcome=verdict.reason,
-                status=outcome.status,
-                now=now,
-            )
-            return
-        log.info("%s to %s: %s, attempt %d, again in %.1f s", event.id, name, outcome.name, attempts, verdict.delay)
-        self._store.record(
-            delivery.id,
-            "pending",
-            attempts=attempts,
-            outcome=outcome.name,
-            status=outcome.status,
-            now=now,
-            due=now + verdict.delay,
+            return self._dead_letters.give_up(delivery, verdict.reason, now)
+        delay = verdict.delay * self._scale
+        log.info(
+            "%s to %s: %s, attempt %d, again in %.1f s",
+            *(delivery.event.id, self.subscription.name, outcome.name, attempts, delay),
         )
+        return replace(_result(delivery), state="pending", due=now + delay)
 
-    async def _dead_letter(self, delivery: Delivery, info: DeadLetterInfo) -> None:
-        topic = delivery.event.topic.rsplit("/", 1)[-1]
-        hour = dt.datetime.fromtimestamp(info.last_attempt, dt.UTC).strftime("%Y/%m/%d/%H")
-        blob = f"{topic}/{self._subscription.name}/{hour}/{uuid.uuid4()}.json"
-        letter = to_dead_letter(delivery.event, self._subscription.schema, info)
-        content = json.dumps([letter]).encode()
-        while True:
-            try:
-                return await self._blobs.put(DEAD_LETTER_CONTAINER, blob, content)
-            except (httpx.HTTPError, StorageUnavailableError) as error:
-                log.warning("dead letter of %s waits: %s", delivery.event.id, error)
-                await asyncio.sleep(_DEAD_LETTER_EVERY)
 
-    async def _endpoint_agrees(self) -> bool:
-        try:
-            async with asyncio.timeout(ACKNOWLEDGE_WITHIN):
-                return await (self._cloud_events_handshake() if self._cloud_events else self._handshake())
-        except (TimeoutError, httpx.HTTPError) as error:
-            log.debug("subscription %s: endpoint not up yet: %r", self._subscription.name, error)
-            return False
+def _after(delivery: Delivery, outcome: Outcome, now: float) -> Delivery:
+    return replace(
+        delivery,
+        attempts=delivery.attempts + 1,
+        outcome=outcome.name,
+        status=outcome.status,
+        last_attempt=now,
+    )
 
-    async def _handshake(self) -> bool:
-        """https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema"""
-        code = str(uuid.uuid4())
-        event = {
-            "id": str(uuid.uuid4()),
-            "topic": self._subscription.topic,
-            "subject": "",
-            "data": {"validationCode": code},
-            "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
-            "eventTime": timestamp(self._clock()),
-            "metadataVersion": "1",
-            "dataVersion": "2",
-        }
-        headers = {
-            "aeg-event-type": "SubscriptionValidation",
-            "aeg-subscription-name": self._subscription.name.upper(),
-            "content-type": "application/json; charset=utf-8",
-        }
-        answer = await self._client.post(
-            self._subscription.endpoint, content=json.dumps([event]).encode(), headers=headers
-        )
-        try:
-            body = answer.json()
-        except ValueError:
-            body = None
-        agreed = answer.status_code == 200 and isinstance(body, dict) and body.get("validationResponse") == code
-        return agreed or self._refused(answer)
 
-    async def _cloud_events_handshake(self) -> bool:
-        """https://github.com/cloudevents/spec/blob/v1.0/http-webhook.md#4-abuse-protection"""
-        answer = await self._client.options(self._subscription.endpoint, headers={"WebHook-Request-Origin": _ORIGIN})
-        allowed = answer.headers.get("webhook-allowed-origin")
-        return (answer.status_code == 200 and allowed in ("*", _ORIGIN)) or self._refused(answer)
+def _result(delivery: Delivery) -> Result:
+    return Result(
+        delivery.id,
+        "delivered",
+        delivery.attempts,
+        delivery.outcome,
+        delivery.status,
+        delivery.last_attempt,
+    )
 
-    def _refused(self, answer: httpx.Response) -> bool:
-        if answer.status_code != self._last_refusal:
-            self._last_refusal = answer.status_code
-            log.warning(
-                "subscription %s: endpoint did not validate, HTTP %d; asking again until it does",
-                self._subscription.name,
-                answer.status_code,
-            )
-        return False
 
-    @property
-    def _cloud_events(self) -> bool:
-        return self._subscription.schema == "CloudEventSchemaV1_0"
+def _is_about_the_name(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

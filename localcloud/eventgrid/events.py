@@ -43,14 +43,14 @@ class Event:
 
 @dataclass(frozen=True)
 class DeadLetterInfo:
-    """Why and how an event was given up. Times are seconds since the epoch."""
+    """Why and how an event was given up. Times are seconds since the epoch; there may have been no attempt."""
 
     reason: str
     attempts: int
     outcome: str
     status: int | None
     published: float
-    last_attempt: float
+    last_attempt: float | None
 
 
 def system_event(
@@ -117,8 +117,9 @@ def to_dead_letter(event: Event, schema: str, info: DeadLetterInfo) -> dict[str,
         "deliveryAttempts": info.attempts,
         "lastDeliveryOutcome": info.outcome,
         "publishTime": timestamp(info.published),
-        "lastDeliveryAttemptTime": timestamp(info.last_attempt),
     }
+    if info.last_attempt is not None:
+        added["lastDeliveryAttemptTime"] = timestamp(info.last_attempt)
     if info.status is not None:
         added["lastHttpStatusCode"] = info.status
     if schema == "CloudEventSchemaV1_0":

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from localcloud.eventgrid import api
+from localcloud.eventgrid import api, subscriptions
 from localcloud.eventgrid.blobs import Blobs
+from localcloud.eventgrid.dead_letters import DeadLetters
 from localcloud.eventgrid.delivery import Subscriber
 from localcloud.eventgrid.events import system_event
+from localcloud.eventgrid.handshake import Handshake, Validation
 from localcloud.eventgrid.storage_topic import JOURNAL, StorageTopic
 from localcloud.eventgrid.store import Accepted, Store
-from localcloud.eventgrid.subscriptions import wants
+from localcloud.eventgrid.topics import topics_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from localcloud.config import CloudConfig
+    from localcloud.config import CloudConfig, EventSubscription
     from localcloud.eventgrid.events import Event
     from localcloud.eventgrid.store import LogPosition
 
@@ -35,8 +37,8 @@ log = logging.getLogger(__name__)
 class EventGrid:
     """Implements localcloud.events.EventSink; `routes` belong into an HTTPS server, `run()` beside it.
 
-    Raises ValueError when two event subscriptions have the same name, or an endpoint is no HTTP URL. `faults`
-    may be replaced at any time.
+    Raises ValueError when two event subscriptions have the same name, or one asks for what Azure refuses.
+    `faults` may be replaced at any time.
     """
 
     def __init__(
@@ -51,17 +53,16 @@ class EventGrid:
         if len(set(names)) != len(names):
             raise ValueError(f"event subscriptions need different names: {names}")
         for subscription in config.event_subscriptions:
-            if not subscription.endpoint.startswith(("http://", "https://")):
-                raise ValueError(f"event subscription {subscription.name}: the endpoint is not an HTTP URL")
+            subscriptions.check(subscription)
         self.faults = api.Faults(enabled=config.event_grid_enabled)
         self._config = config
         self._clock = clock
-        self._random = random or random_module.Random()  # noqa: S311 - which event a fault hits is no secret
+        self._random = random or random_module.Random(config.event_seed)  # noqa: S311 - nothing here is a secret
         self._store = Store(database)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._subscribers: list[Subscriber] = []
         self._storage: StorageTopic | None = None
-        self.routes: list[Route] = api.routes(self, self._store, config.custom_topics, clock)
+        self.routes: list[Route] = api.routes(self, self._store, topics_of(config), clock)
 
     def publish(self, topic: str, event_type: str, subject: str, data: Mapping[str, object]) -> None:
         self.accept([system_event(topic, event_type, subject, data, self._clock())])
@@ -82,6 +83,18 @@ class EventGrid:
         """See StorageTopic; False also while Event Grid does not run."""
         return self._storage is not None and await self._storage.publish_hierarchical(container, blob)
 
+    def validations(self) -> list[tuple[EventSubscription, Validation]]:
+        """How far the validation of each subscription's endpoint is; empty while Event Grid does not run."""
+        return [(subscriber.subscription, subscriber.handshake.validation) for subscriber in self._subscribers]
+
+    def confirm(self, subscription: str, token: str) -> bool:
+        """A validation URL was opened. To be called in the event loop of `run`."""
+        return any(
+            subscriber.handshake.confirm(token)
+            for subscriber in self._subscribers
+            if subscriber.subscription.name.lower() == subscription.lower()
+        )
+
     async def run(self) -> None:
         """Follow the storage account and deliver, until cancelled. What is owed from before comes first."""
         dropped = self._store.drop_all_except(s.name for s in self._config.event_subscriptions)
@@ -90,17 +103,7 @@ class EventGrid:
         trusted = ssl.create_default_context(cafile=str(self._config.ca_file))
         async with httpx.AsyncClient(verify=trusted, trust_env=False, timeout=60) as client:
             blobs = Blobs(self._config, client)
-            self._subscribers = [
-                Subscriber(
-                    subscription,
-                    self._store,
-                    client,
-                    blobs,
-                    scale=self._config.event_retry_scale,
-                    clock=self._clock,
-                )
-                for subscription in self._config.event_subscriptions
-            ]
+            self._subscribers = [self._subscriber(each, client, blobs) for each in self._config.event_subscriptions]
             self._loop = asyncio.get_running_loop()
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -120,10 +123,25 @@ class EventGrid:
         faults = self.faults
         if not faults.enabled or self._random.random() < faults.lose:
             return Accepted(event, (), now, lost=True)
-        recipients = tuple(s.name for s in self._config.event_subscriptions if wants(s, event))
+        recipients = tuple(s.name for s in self._config.event_subscriptions if subscriptions.wants(s, event))
         if faults.duplicate:
             recipients += recipients
         return Accepted(event, recipients, now + faults.delay)
+
+    def _subscriber(self, subscription: EventSubscription, client: httpx.AsyncClient, blobs: Blobs) -> Subscriber:
+        scale, clock = self._config.event_retry_scale, self._clock
+        base = f"{self._config.azure_url}{api.PREFIX}"
+        return Subscriber(
+            subscription,
+            self._store,
+            client,
+            Handshake(subscription, client, base, scale=scale, clock=clock),
+            DeadLetters(subscription, self._store, blobs, scale=scale, clock=clock),
+            scale=scale,
+            patience=self._config.event_acknowledge_seconds,
+            clock=clock,
+            random=self._random,
+        )
 
     def _storage_topic(self, blobs: Blobs) -> StorageTopic:
         position = self._store.position(JOURNAL)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-State = Literal["pending", "delivered", "dead-lettered", "dropped"]
+State = Literal["pending", "delivered", "undeliverable", "dead-lettered", "dropped"]
+"""An undeliverable event waits to become a dead letter."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -27,9 +28,10 @@ CREATE TABLE IF NOT EXISTS deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     event INTEGER NOT NULL REFERENCES events (sequence), subscription TEXT NOT NULL,
     state TEXT NOT NULL, due REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-    outcome TEXT, status INTEGER, last_attempt REAL
+    outcome TEXT, status INTEGER, last_attempt REAL, reason TEXT
 );
-CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (subscription, due) WHERE state = 'pending';
+CREATE INDEX IF NOT EXISTS deliveries_owed ON deliveries (subscription, state, due)
+    WHERE state IN ('pending', 'undeliverable');
 CREATE INDEX IF NOT EXISTS deliveries_event ON deliveries (event);
 CREATE INDEX IF NOT EXISTS events_subject ON events (subject, sequence);
 CREATE TABLE IF NOT EXISTS positions (
@@ -59,12 +61,33 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Delivery:
-    """`attempts` were made so far, without success. `accepted` is in seconds since the epoch."""
+    """`attempts` were made so far, without success. Times are in seconds since the epoch.
+
+    `outcome`, `status` and `last_attempt` are those of the last attempt, `reason` says why there is no other.
+    """
 
     id: int
     event: Event
     accepted: float
     attempts: int
+    outcome: str | None = None
+    status: int | None = None
+    last_attempt: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What becomes of a delivery; `due` is when something is to be done about it again."""
+
+    id: int
+    state: State
+    attempts: int
+    outcome: str | None
+    status: int | None
+    last_attempt: float | None
+    reason: str | None = None
+    due: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +98,7 @@ class DeliveryRecord:
     outcome: str | None
     status: int | None
     last_attempt: float | None
+    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -95,6 +119,8 @@ class Store:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
+        if "reason" not in {row[1] for row in self._db.execute("PRAGMA table_info(deliveries)")}:
+            self._db.execute("ALTER TABLE deliveries ADD COLUMN reason TEXT")  # of an earlier version
 
     def close(self) -> None:
         with self._lock:
@@ -140,39 +166,36 @@ class Store:
         data = json.loads(row[0]) if row else None
         return data if isinstance(data, dict) else None
 
-    def schedule(self, subscription: str, limit: int) -> list[tuple[int, float]]:
+    def schedule(self, subscription: str, limit: int, state: State = "pending") -> list[tuple[int, float]]:
         """Delivery ids and when they are due, the most urgent first."""
         with self._lock:
             return self._db.execute(
-                "SELECT id, due FROM deliveries WHERE state = 'pending' AND subscription = ? ORDER BY due, id LIMIT ?",
-                (subscription, limit),
+                "SELECT id, due FROM deliveries WHERE state = ? AND subscription = ? ORDER BY due, id LIMIT ?",
+                (state, subscription, limit),
             ).fetchall()
 
-    def delivery(self, delivery_id: int) -> Delivery:
+    def deliveries(self, ids: Sequence[int]) -> list[Delivery]:
+        """In the order of `ids`."""
         with self._lock:
-            accepted, attempts, *event = self._db.execute(
-                f"SELECT accepted, attempts, {_columns_of_event()} FROM deliveries"  # noqa: S608 - a constant
-                " JOIN events ON events.sequence = deliveries.event WHERE deliveries.id = ?",
-                (delivery_id,),
-            ).fetchone()
-        return Delivery(delivery_id, _event(event), accepted, attempts)
+            rows = self._db.execute(
+                "SELECT deliveries.id, accepted, attempts, outcome, status, last_attempt, reason,"  # noqa: S608 - constants
+                f" {_columns_of_event()} FROM deliveries JOIN events ON events.sequence = deliveries.event"
+                " WHERE deliveries.id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(ids)),),
+            ).fetchall()
+        found = {
+            number: Delivery(number, _event(event), accepted, *fate)
+            for number, accepted, *fate, event in ((*row[:7], row[7:]) for row in rows)
+        }
+        return [found[number] for number in ids]
 
-    def record(
-        self,
-        delivery_id: int,
-        state: State,
-        *,
-        attempts: int,
-        outcome: str,
-        status: int | None,
-        now: float,
-        due: float = 0.0,
-    ) -> None:
+    def record(self, results: Iterable[Result]) -> None:
+        """All of them or none. What was delivered meanwhile stays so."""
         with self._lock, self._db:
-            self._db.execute(
+            self._db.executemany(
                 "UPDATE deliveries SET state = ?, attempts = ?, outcome = ?, status = ?, last_attempt = ?,"
-                " due = ? WHERE id = ?",
-                (state, attempts, outcome, status, now, due, delivery_id),
+                " reason = ?, due = ? WHERE id = ? AND state IN ('pending', 'undeliverable')",
+                [(r.state, r.attempts, r.outcome, r.status, r.last_attempt, r.reason, r.due, r.id) for r in results],
             )
 
     def drop_all_except(self, subscriptions: Iterable[str]) -> int:
@@ -181,7 +204,7 @@ class Store:
         with self._lock, self._db:
             return self._db.execute(
                 "UPDATE deliveries SET state = 'dropped', outcome = 'SubscriptionDeleted'"
-                " WHERE state = 'pending' AND subscription NOT IN (SELECT value FROM json_each(?))",
+                " WHERE state IN ('pending', 'undeliverable') AND subscription NOT IN (SELECT value FROM json_each(?))",
                 (known,),
             ).rowcount
 
@@ -195,7 +218,7 @@ class Store:
             ).fetchall()
             deliveries: dict[int, list[DeliveryRecord]] = {}
             for event, *rest in self._db.execute(
-                "SELECT event, subscription, state, attempts, outcome, status, last_attempt FROM deliveries"
+                "SELECT event, subscription, state, attempts, outcome, status, last_attempt, reason FROM deliveries"
                 " WHERE event > ? AND event <= ? ORDER BY id",
                 (sequence, events[-1][0] if events else sequence),
             ):

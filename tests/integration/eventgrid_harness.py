@@ -19,10 +19,13 @@ from localcloud import identity
 from localcloud.certs import ensure_certificates
 from localcloud.config import WORKSPACE_ID, CloudConfig, EventSubscription
 from localcloud.eventgrid import EventGrid
+from localcloud.eventgrid.store import Store
 from localcloud.ports import allot_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from localcloud.eventgrid.store import EventRecord
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,14 @@ class Received:
 
 @dataclass
 class Webhook:
-    """An endpoint that validates itself while `willing`; answers notifications with `statuses`, then 200."""
+    """An endpoint that validates itself while `willing`; answers notifications with `statuses`, then 200.
+
+    A `manual` one takes part in no handshake: its answers say nothing. `delays` are seconds before an answer.
+    """
 
     willing: bool = True
+    manual: bool = False
+    delays: list[float] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     url: str = ""
@@ -57,12 +65,23 @@ class Webhook:
 
     def answer(self, request: Received) -> tuple[int, dict[str, str], bytes]:
         self.received.append(request)
+        if self.manual and request not in self.notifications:
+            return 200, {}, b""
         if request.method == "OPTIONS":
             return (200, {"WebHook-Allowed-Origin": "*"}, b"") if self.willing else (403, {}, b"")
         if request.headers.get("aeg-event-type") == "SubscriptionValidation":
             code = request.event["data"]["validationCode"]
             return (200 if self.willing else 404), {}, json.dumps({"validationResponse": code}).encode()
-        return (self.statuses.pop(0) if self.statuses else 200), {}, b""
+        status = self.statuses.pop(0) if self.statuses else 200
+        if self.delays:
+            time.sleep(self.delays.pop(0))
+        return status, {}, b""
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """All that were delivered, in batches or alone."""
+        bodies = [r.body if isinstance(r.body, list) else [r.body] for r in self.notifications]
+        return [event for body in bodies for event in body]
 
 
 @contextlib.contextmanager
@@ -119,9 +138,9 @@ def subscription(hook: Webhook, **settings: Any) -> EventSubscription:
 
 
 @contextlib.contextmanager
-def running(config: CloudConfig, *, serve: bool = False) -> Iterator[EventGrid]:
+def running(config: CloudConfig, *, serve: bool = False, clock: Callable[[], float] = time.time) -> Iterator[EventGrid]:
     """Run a grid on this state dir's database; `serve` also serves its routes and the identity endpoint."""
-    grid = EventGrid(config, Path(config.state_dir, "eventgrid.db"))
+    grid = EventGrid(config, Path(config.state_dir, "eventgrid.db"), clock=clock)
     started = threading.Event()
     loop = asyncio.new_event_loop()
     end = asyncio.Event()
@@ -160,10 +179,19 @@ def _servers(config: CloudConfig, grid: EventGrid) -> list[uvicorn.Server]:
         port=config.ports.azure,
         ssl_certfile=config.server_cert,
         ssl_keyfile=str(config.server_key),
-        log_level="warning",
+        log_level="critical",  # an impatient end is an error to it
+        timeout_graceful_shutdown=1,  # clients that were refused leave their TLS connection open
     )
     msi = uvicorn.Config(Starlette(routes=identity.routes(config)), port=config.ports.identity, log_level="warning")
     return [uvicorn.Server(azure), uvicorn.Server(msi)]
+
+
+def records(config: CloudConfig) -> list[EventRecord]:
+    store = Store(Path(config.state_dir, "eventgrid.db"))
+    try:
+        return store.since(0, 1000)
+    finally:
+        store.close()
 
 
 def until(condition: Callable[[], bool], otherwise: str, seconds: float = 10) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import ssl
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings
 
 from localcloud.azurite import azurite_is_up, azurite_process, connection_string, find_azurite
 from localcloud.config import STORAGE_ACCOUNT_ID, WORKSPACE_ID
-from tests.integration.eventgrid_harness import Webhook, new_config, running, subscription, until, webhook
+from tests.integration.eventgrid_harness import Webhook, new_config, records, running, subscription, until, webhook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +39,7 @@ def hook() -> Iterator[Webhook]:
 def config(hook: Webhook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudConfig]:
     state = tmp_path_factory.mktemp("state")
     storage = subscription(hook, name="storage", topic=STORAGE_ACCOUNT_ID)
-    config = new_config(state, storage, subscription(hook, name="runs"))
+    config = new_config(state, storage, subscription(hook, name="runs", dead_letter_container="letters"))
     process = azurite_process(config, find_azurite(Path(__file__)), persistent=False, log_file=state / "azurite.err")
     process.start()
     try:
@@ -212,20 +214,42 @@ def test_uploads_while_event_grid_was_down_are_events_later_and_only_once(
     assert names == ["after", "before", "gone", "gone", "meanwhile"]
 
 
-def test_an_undeliverable_event_becomes_a_blob_with_the_reason(
+def test_undeliverable_events_become_one_blob_with_the_reasons(
     hook: Webhook, grid: EventGrid, service: BlobServiceClient
 ) -> None:
-    hook.statuses = [403]
-    grid.publish(WORKSPACE_ID, "Type", "dead/now", {"a": 1})
-    letters = service.get_container_client("deadletter")
-    until(lambda: letters.exists() and len(list(letters.list_blobs())) == 1, "no dead letter")
+    letters = service.create_container("letters")
+    hook.statuses = [403, 400]
+    for number in (1, 2):
+        grid.publish(WORKSPACE_ID, "Type", "dead/now", {"number": number})
+    until(lambda: len(list(letters.list_blobs())) >= 1, "no dead letter")
 
     [blob] = letters.list_blobs()
-    topic, name, year, month, day, hour, file = blob.name.split("/")
-    assert (topic, name) == ("local-workspace", "runs")
-    assert [len(part) for part in (year, month, day, hour)] == [4, 2, 2, 2]
-    assert file.endswith(".json")
-    [letter] = json.loads(letters.download_blob(blob.name).readall())
-    assert letter["subject"] == "dead/now"
-    assert letter["deadLetterReason"] == "UndeliverableDueToHttpForbidden"
-    assert (letter["deliveryAttempts"], letter["lastHttpStatusCode"]) == (1, 403)
+    name, year, month, day, hour, file = blob.name.split("/")
+    assert name == "RUNS"
+    assert [str(int(part)) for part in (year, month, day, hour)] == [year, month, day, hour]
+    assert str(uuid.UUID(file.removesuffix(".json"))) == file.removesuffix(".json")
+    found = {letter["data"]["number"]: letter for letter in json.loads(letters.download_blob(blob.name).readall())}
+    assert found.keys() == {1, 2}
+    assert {letter["deadLetterReason"] for letter in found.values()} == {
+        "UndeliverableDueToHttpForbidden",
+        "UndeliverableDueToHttpBadRequest",
+    }
+    for letter in found.values():
+        assert letter["subject"] == "dead/now"
+        assert (letter["deliveryAttempts"], letter["lastHttpStatusCode"]) in ((1, 403), (1, 400))
+        assert letter["lastDeliveryOutcome"] in ("Forbidden", "BadRequest")
+        assert letter["publishTime"] <= letter["lastDeliveryAttemptTime"]
+
+
+def test_a_dead_letter_without_its_container_is_dropped(
+    hook: Webhook, config: CloudConfig, service: BlobServiceClient, tmp_path: Path
+) -> None:
+    shutil.copytree(config.ca_file.parent, tmp_path / "certs")
+    dead = subscription(hook, name="dead", dead_letter_container="no-such-container")
+    other = replace(config, state_dir=str(tmp_path), event_subscriptions=(dead,))
+    hook.statuses = [400]
+    with running(other) as grid:
+        grid.publish(WORKSPACE_ID, "Type", "dead/nowhere", {})
+        until(lambda: records(other)[0].deliveries[0].state == "dropped", "not dropped")
+
+    assert not service.get_container_client("no-such-container").exists()

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import datetime as dt
+import hashlib
+import hmac
 import ssl
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import httpx
 import pytest
-from azure.core.credentials import AccessToken
-from azure.core.exceptions import ClientAuthenticationError, ResourceNotFoundError
+from azure.core.credentials import AccessToken, AzureKeyCredential, AzureSasCredential
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.core.messaging import CloudEvent
-from azure.eventgrid import EventGridEvent, EventGridPublisherClient
+from azure.eventgrid import EventGridEvent, EventGridPublisherClient, generate_sas
 from azure.identity import ManagedIdentityCredential
 
+from localcloud.eventgrid.topics import topic_of
 from localcloud.identity import mint_token
 from tests.integration.eventgrid_harness import Webhook, new_config, running, subscription, until, webhook
 
@@ -47,6 +53,17 @@ def credential(config: CloudConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(config.ca_file))
     with ManagedIdentityCredential() as credential:
         yield credential
+
+
+@pytest.fixture
+def tls_of(config: CloudConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For clients that bring a key and need no managed identity."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(config.ca_file))
+
+
+def _signed(key: str, text: str) -> str:
+    digest = hmac.new(base64.b64decode(key), text.encode(), hashlib.sha256).digest()
+    return f"{text}&s={quote(base64.b64encode(digest), safe='')}"
 
 
 def url(config: CloudConfig, topic: str = "lifecycle") -> str:
@@ -104,16 +121,81 @@ def test_a_token_for_another_service_is_refused(config: CloudConfig, credential:
         client.send(CloudEvent("s", "t"))
 
 
-def test_more_than_a_megabyte_is_too_much(config: CloudConfig) -> None:
-    event = {"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": "x" * 1024 * 1024}
-    headers = {
-        "authorization": f"Bearer {mint_token('https://eventgrid.azure.net', key='k')}",
-        "content-type": "application/cloudevents-batch+json; charset=utf-8",
+@pytest.mark.parametrize("number", [0, 1])
+def test_either_key_of_a_topic_may_publish(hook: Webhook, config: CloudConfig, tls_of: None, number: int) -> None:
+    event: CloudEvent[dict[str, int]] = CloudEvent("s", "keys", data={"key": number})
+    with EventGridPublisherClient(
+        url(config), AzureKeyCredential(topic_of(config, "lifecycle").keys[number])
+    ) as client:
+        client.send([event])
+
+    until(lambda: any(r.event["id"] == event.id for r in hook.notifications), "not delivered")
+
+
+def test_a_signature_made_with_a_key_may_publish(hook: Webhook, config: CloudConfig, tls_of: None) -> None:
+    event: CloudEvent[None] = CloudEvent("s", "signed")
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=5)
+    signature = generate_sas(url(config), topic_of(config, "lifecycle").keys[1], soon)
+    with EventGridPublisherClient(url(config), AzureSasCredential(signature)) as client:
+        client.send(event)
+
+    until(lambda: any(r.event["id"] == event.id for r in hook.notifications), "not delivered")
+
+
+def signatures(config: CloudConfig) -> dict[str, str]:
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=5)
+    key = topic_of(config, "lifecycle").keys[0]
+    good = generate_sas(url(config), key, soon)
+    return {
+        "expired": generate_sas(url(config), key, soon - dt.timedelta(minutes=6)),
+        "another topic": generate_sas(url(config, "other"), key, soon),
+        "not made with a key": generate_sas(url(config), topic_of(config, "other").keys[0], soon),
+        "lacks": good.partition("&s=")[0],
+        "not a time": _signed(key, "r=" + quote(url(config), safe="") + "&e=tomorrow"),
     }
 
-    answer = httpx.post(url(config), json=[event], headers=headers, verify=tls(config))
 
-    assert answer.status_code == 413
+@pytest.mark.parametrize("complaint", ["expired", "another topic", "not made with a key", "lacks", "not a time"])
+def test_another_signature_may_not(config: CloudConfig, tls_of: None, complaint: str) -> None:
+    credential = AzureSasCredential(signatures(config)[complaint])
+    with (
+        EventGridPublisherClient(url(config), credential) as client,
+        pytest.raises(ClientAuthenticationError, match=complaint),
+    ):
+        client.send(CloudEvent("s", "t"))
+
+
+def test_another_key_may_not(config: CloudConfig, tls_of: None) -> None:
+    with (
+        EventGridPublisherClient(url(config), AzureKeyCredential(topic_of(config, "other").keys[0])) as client,
+        pytest.raises(ClientAuthenticationError, match="access key"),
+    ):
+        client.send(CloudEvent("s", "t"))
+
+
+def test_one_event_may_take_nearly_the_whole_megabyte_of_a_request(
+    hook: Webhook, config: CloudConfig, credential: ManagedIdentityCredential
+) -> None:
+    event: CloudEvent[str] = CloudEvent("s", "big", data="x" * 1_000_000)
+    with EventGridPublisherClient(url(config), credential) as client:
+        client.send(event)
+        until(lambda: any(r.event["id"] == event.id for r in hook.notifications), "not delivered")
+        with pytest.raises(HttpResponseError, match="maximum size") as refusal:
+            client.send([CloudEvent("s", "big", data="x" * 600_000) for _ in range(2)])
+
+    assert refusal.value.status_code == 413
+
+
+def test_a_request_has_at_most_five_thousand_events(config: CloudConfig, credential: ManagedIdentityCredential) -> None:
+    before = listed(config)["next"]
+    with (
+        EventGridPublisherClient(url(config), credential) as client,
+        pytest.raises(HttpResponseError, match="at most 5000 events") as refusal,
+    ):
+        client.send([CloudEvent("s", "t") for _ in range(5001)])
+
+    assert refusal.value.status_code == 413
+    assert listed(config)["next"] == before
 
 
 @pytest.mark.parametrize(
@@ -127,6 +209,12 @@ def test_more_than_a_megabyte_is_too_much(config: CloudConfig) -> None:
         ({"authorization": "Bearer good"}, "{}", 400),
         ({"authorization": "Bearer good"}, "[]", 400),
         ({"authorization": "Bearer good"}, '[{"id": "1"}]', 400),
+        ({"authorization": "Bearer good"}, "[" * 100_000, 400),
+        (
+            {"authorization": "Bearer good"},
+            '[{"id": "1", "topic": "/other", "subject": "s", "eventType": "t", "eventTime": "2026-11-22T00:00:00Z"}]',
+            400,
+        ),
     ],
 )
 def test_a_bad_request_is_refused_with_the_error_of_azure(
@@ -147,7 +235,9 @@ def test_a_bad_request_is_refused_with_the_error_of_azure(
     )
 
     assert answer.status_code == status
-    assert answer.json()["error"]["code"] in ("Unauthorized", "BadRequest")
+    error = answer.json()["error"]
+    assert error["code"] == ("Unauthorized" if status == 401 else "BadRequest")
+    assert error["details"][0]["code"] == ("Unauthorized" if status == 401 else "InputJsonInvalid")
 
 
 def test_every_accepted_event_is_listed_with_its_deliveries(

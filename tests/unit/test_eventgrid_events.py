@@ -1,15 +1,17 @@
-"""The two schemas of an event, dead letters, and which subscription wants what."""
+"""The two schemas of an event, dead letters, and the store."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from localcloud.config import STORAGE_ACCOUNT_ID, EventSubscription
+from localcloud.config import STORAGE_ACCOUNT_ID
 from localcloud.eventgrid.events import (
     DeadLetterInfo,
     Event,
@@ -21,8 +23,7 @@ from localcloud.eventgrid.events import (
     to_dead_letter,
     to_wire,
 )
-from localcloud.eventgrid.store import Accepted, LogPosition, Store
-from localcloud.eventgrid.subscriptions import wants
+from localcloud.eventgrid.store import Accepted, LogPosition, Result, Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,25 +135,13 @@ def test_a_dead_cloud_event_has_lower_case_attributes() -> None:
     assert all(name == name.lower() for name in letter)
 
 
-@pytest.mark.parametrize(
-    ("filters", "wanted"),
-    [
-        ({}, True),
-        ({"event_types": (CREATED,)}, True),
-        ({"event_types": ("Microsoft.Storage.BlobDeleted",)}, False),
-        ({"subject_begins_with": "/blobServices/default/containers/datasets/"}, True),
-        ({"subject_begins_with": "/BLOBSERVICES/default/containers/Datasets/"}, True),
-        ({"subject_begins_with": "/blobServices/default/containers/other/"}, False),
-        ({"subject_ends_with": ".JSONL"}, True),
-        ({"subject_ends_with": ".csv"}, False),
-        ({"topic": STORAGE_ACCOUNT_ID.upper()}, True),
-        ({"topic": "lifecycle"}, False),
-    ],
-)
-def test_a_subscription_wants_what_passes_all_its_filters(filters: dict[str, object], wanted: bool) -> None:
-    settings = {"name": "s", "topic": STORAGE_ACCOUNT_ID, "endpoint": "http://x", **filters}
+def test_an_event_that_was_never_tried_has_no_time_of_a_last_attempt() -> None:
+    info = DeadLetterInfo("TimeToLiveExceeded", 0, "Probation", None, NOW, None)
 
-    assert wants(EventSubscription(**settings), EVENT) is wanted  # type: ignore[arg-type]  # a table
+    letter = to_dead_letter(EVENT, "EventGridSchema", info)
+
+    assert letter.keys() & {"lastDeliveryAttemptTime", "lastHttpStatusCode"} == set()
+    assert (letter["deliveryAttempts"], letter["lastDeliveryOutcome"]) == (0, "Probation")
 
 
 def test_events_and_read_position_are_written_together_or_not_at_all(tmp_path: Path) -> None:
@@ -182,6 +171,33 @@ def test_a_subscription_that_was_deleted_is_owed_nothing(tmp_path: Path) -> None
     store.close()
 
 
+def test_a_result_of_an_event_that_was_acknowledged_meanwhile_changes_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "grid.db")
+    store.accept([Accepted(EVENT, ("a",), due=0)], NOW)
+    [(number, _)] = store.schedule("a", 10)
+
+    store.record([Result(number, "delivered", 1, "Delivered", 200, NOW)])
+    store.record([Result(number, "pending", 2, "TimedOut", None, NOW, due=NOW + 10)])
+
+    assert store.schedule("a", 10) == []
+    [record] = store.since(0, 10)
+    assert [(d.state, d.attempts) for d in record.deliveries] == [("delivered", 1)]
+    store.close()
+
+
+def test_a_database_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
+    store = Store(tmp_path / "grid.db")
+    store.accept([Accepted(EVENT, ("a",), due=0)], NOW)
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "grid.db")) as database:
+        database.execute("ALTER TABLE deliveries DROP COLUMN reason")
+
+    store = Store(tmp_path / "grid.db")
+
+    assert [delivery.event for delivery in store.deliveries([1])] == [EVENT]
+    store.close()
+
+
 def test_what_is_stored_comes_back_equal(tmp_path: Path) -> None:
     published = {"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": None, "ext": "x"}
     event = from_cloud_event("lifecycle", json.loads(json.dumps(published)), NOW)
@@ -190,5 +206,6 @@ def test_what_is_stored_comes_back_equal(tmp_path: Path) -> None:
     store.accept([Accepted(event, ("a",), due=0)], NOW)
 
     [(delivery_id, _)] = store.schedule("a", 10)
-    assert store.delivery(delivery_id).event == event
+    [delivery] = store.deliveries([delivery_id])
+    assert delivery.event == event
     store.close()
