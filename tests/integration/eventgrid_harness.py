@@ -156,6 +156,8 @@ def running(config: CloudConfig, *, serve: bool = False, clock: Callable[[], flo
         await asyncio.wait([grid_task, ended], return_when=asyncio.FIRST_COMPLETED)
         for server in servers:
             server.should_exit = True
+            for connection in list(server.server_state.connections):  # a refused SDK client leaves its one open
+                connection.transport.abort()
         await asyncio.gather(*tasks)
         grid_task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -179,8 +181,7 @@ def _servers(config: CloudConfig, grid: EventGrid) -> list[uvicorn.Server]:
         port=config.ports.azure,
         ssl_certfile=config.server_cert,
         ssl_keyfile=str(config.server_key),
-        log_level="critical",  # an impatient end is an error to it
-        timeout_graceful_shutdown=1,  # clients that were refused leave their TLS connection open
+        log_level="warning",
     )
     msi = uvicorn.Config(Starlette(routes=identity.routes(config)), port=config.ports.identity, log_level="warning")
     return [uvicorn.Server(azure), uvicorn.Server(msi)]
