@@ -7,6 +7,7 @@ import hmac
 import logging
 import random
 import re
+import time
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -113,12 +114,14 @@ class Serving:
         await self._workers.close()
 
     async def score(self, name: str, key: str, pinned: str | None, body: bytes, content_type: str) -> Scored:
-        """Answer one request and count it."""
+        """Answer one request; count and time it."""
+        begun = time.perf_counter()
         endpoint = self._endpoints.find(name)
         if endpoint is None or self._endpoints.state(endpoint) == "Creating":
             return Scored(404, b"Endpoint not found.")
         scored = await self._score(endpoint, key, pinned, body, content_type)
-        self._usage.record(name, scored.deployment, scored.status, scored.model_status)
+        milliseconds = (time.perf_counter() - begun) * 1000
+        self._usage.record(name, scored.deployment, scored.status, scored.model_status, milliseconds)
         return scored
 
     async def _score(self, endpoint: Endpoint, key: str, pinned: str | None, body: bytes, content_type: str) -> Scored:
