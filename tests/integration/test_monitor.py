@@ -11,12 +11,13 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ManagedIdentityCredential
 from azure.monitor.querymetrics import MetricAggregationType, MetricsClient
 
-from localcloud.config import WORKSPACE_ID
+from localcloud.config import SUBSCRIPTION_ID, WORKSPACE_ID
 from tests.integration.azureml_support import Cloud, create_endpoint, score
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import httpx
     from azure.monitor.querymetrics import MetricsQueryResult
 
 pytest_plugins = ("tests.integration.azureml_fixtures",)
@@ -45,8 +46,9 @@ def endpoint_id(name: str) -> str:
     return f"{WORKSPACE_ID}/onlineEndpoints/{name}"
 
 
-def query(cloud: Cloud, *names: str, **options: Any) -> list[MetricsQueryResult]:
-    with MetricsClient(cloud.config.azure_url, ManagedIdentityCredential(), retry_total=0) as client:
+def query(cloud: Cloud, *names: str, region: str = "", **options: Any) -> list[MetricsQueryResult]:
+    endpoint = cloud.config.azure_url + (f"/metrics/{region}" if region else "")
+    with MetricsClient(endpoint, ManagedIdentityCredential(), retry_total=0) as client:
         return client.query_resources(
             **{
                 "resource_ids": [endpoint_id(name) for name in names],
@@ -69,7 +71,11 @@ def test_a_batch_gives_a_series_per_endpoint_with_zero_for_quiet_minutes(azureml
 
     busy, quiet = query(azureml_cloud, monitored, "quiet")
 
-    assert (busy.granularity, busy.namespace, busy.resource_region) == (dt.timedelta(minutes=1), NAMESPACE, "eastus")
+    assert (busy.granularity, busy.namespace, busy.resource_region) == (
+        dt.timedelta(minutes=1),
+        NAMESPACE.lower(),
+        "eastus",
+    )
     assert total(busy) >= 6
     [series] = quiet.metrics[0].timeseries
     assert len(series.data) in (30, 31)
@@ -118,7 +124,21 @@ def test_unknown_endpoints_are_an_error_but_deleted_ones_keep_their_history(azur
     [
         ({"metric_names": ["Nonsense"]}, "metric: Nonsense"),
         ({"metric_namespace": "Microsoft.Web/sites"}, "is not supported"),
-        ({"aggregations": [MetricAggregationType.TOTAL]}, "it has Average"),
+        ({"metric_names": ["RequestsPerMinute", "ConnectionsActive"]}, "metric: ConnectionsActive, Valid metrics: Req"),
+        ({"metric_names": ["CpuUtilizationPercentage"], "metric_namespace": f"{NAMESPACE}/deployments"}, "Valid"),
+        ({"metric_names": ["RequestLatency"] * 21}, "at most 20"),
+        ({"aggregations": [MetricAggregationType.TOTAL]}, "does not support requested aggregation: Total"),
+        ({"aggregations": ["Average", "Maximum"]}, "does not support requested aggregation: Maximum"),
+        ({"filter": "deployment eq 'a' or statusCode eq '200'"}, "cannot separate two different"),
+        ({"filter": "deployment eq '*'", "roll_up_by": "statusCode"}, "not in the filter"),
+        ({"filter": "statusCode eq '*'", "metric_names": ["RequestLatency"]}, "supported ones are: deployment"),
+        ({"filter": "deployment eq '*'", "max_results": 0}, "top"),
+        ({"filter": "deployment eq '*'", "order_by": "average up"}, "orderby"),
+        ({"resource_ids": [endpoint_id("served"), "nonsense"]}, "is not a resource id"),
+        ({"resource_ids": [WORKSPACE_ID]}, "is of type Microsoft.MachineLearningServices/workspaces, not"),
+        ({"resource_ids": [endpoint_id("served/deployments/blue")]}, "onlineEndpoints/deployments, not"),
+        ({"resource_ids": [endpoint_id("served"), endpoint_id("served").replace("1", "2")]}, "is not in subscription"),
+        ({"region": "westus"}, "not in 'westus'"),
         ({"filter": "colour eq 'red'"}, "colour"),
         ({"filter": "nonsense"}, "cannot be read"),
         ({"granularity": dt.timedelta(minutes=7)}, "time grain"),
@@ -132,6 +152,97 @@ def test_a_query_that_makes_no_sense_is_refused(
         query(azureml_cloud, monitored, **options)
 
     assert refusal.value.status_code == 400
+    assert refusal.value.error is not None
+    assert refusal.value.error.code == "BadRequest"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ({}, "MissingApiVersionParameter"),
+        ({"api-version": "2019-07-01"}, "InvalidApiVersionParameter"),
+        ({"api-version": "2024-02-01", "endtime": "2026-11-22T10:00:00Z"}, "BadRequest"),
+        ({"api-version": "2024-02-01", "starttime": "2999-11-22T10:00:00Z"}, "BadRequest"),
+        ({"api-version": "2024-02-01", "starttime": "soon"}, "BadRequest"),
+    ],
+)
+def test_what_the_sdk_never_sends_is_refused_too(
+    azureml_cloud: Cloud, monitored: str, parameters: dict[str, str], code: str
+) -> None:
+    asked = {"metricnamespace": NAMESPACE, "metricnames": "RequestsPerMinute", **parameters}
+    answer = post(azureml_cloud, asked, {"resourceids": [endpoint_id(monitored)]})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+
+
+@pytest.mark.parametrize("body", [{}, {"resourceids": []}, {"resourceids": "all"}, {"resourceids": [1]}])
+def test_a_batch_names_its_resources(azureml_cloud: Cloud, monitored: str, body: object) -> None:
+    asked = {"metricnamespace": NAMESPACE, "metricnames": "RequestsPerMinute", "api-version": "2024-02-01"}
+
+    answer = post(azureml_cloud, asked, body)
+
+    assert answer.status_code == 400
+    assert "at least one resource id" in answer.json()["error"]["message"]
+
+
+def post(cloud: Cloud, parameters: dict[str, str], body: object) -> httpx.Response:
+    return cloud.http.post(
+        f"/subscriptions/{SUBSCRIPTION_ID}/metrics:getBatch",
+        params=parameters,
+        json=body,
+        headers={"Authorization": f"Bearer {cloud.token('https://metrics.monitor.azure.com')}"},
+    )
+
+
+def test_a_regional_address_is_as_good(azureml_cloud: Cloud, monitored: str) -> None:
+    [result] = query(azureml_cloud, monitored, region="eastus")
+
+    assert total(result) >= 6
+
+
+def test_fifty_endpoints_are_one_batch(azureml_cloud: Cloud, monitored: str) -> None:
+    assert len(query(azureml_cloud, *[monitored] * 50)) == 50
+
+
+def test_latencies_are_those_of_the_requests(azureml_cloud: Cloud, monitored: str) -> None:
+    names = ["RequestLatency", *(f"RequestLatency_P{percent}" for percent in (50, 90, 95, 99))]
+
+    [result] = query(azureml_cloud, monitored, metric_names=names, granularity=None)
+    [hour] = query(azureml_cloud, monitored, metric_names=names, granularity=dt.timedelta(hours=1))
+
+    assert [(metric.name, metric.unit) for metric in result.metrics] == [(name, "MilliSeconds") for name in names]
+    values = {
+        metric.name: [p.average for s in metric.timeseries for p in s.data if p.average] for metric in hour.metrics
+    }
+    p50, p90, p99 = (values[f"RequestLatency_P{percent}"][-1] for percent in (50, 90, 99))
+    assert 0 < p50 <= p90 <= p99 < 60_000
+    assert values["RequestLatency"][-1] > 0
+    assert [p.average for p in result.metrics[0].timeseries[0].data].count(None) >= 20  # quiet minutes have none
+
+
+def test_a_deployment_is_a_resource_of_its_own(azureml_cloud: Cloud, monitored: str) -> None:
+    options: dict[str, Any] = {"metric_namespace": f"{NAMESPACE}/deployments", "metric_names": ["RequestLatency_P50"]}
+
+    found = query(azureml_cloud, f"{monitored}/deployments/blue", f"{monitored}/deployments/none", **options)
+
+    blue, none = ([p.average for p in r.metrics[0].timeseries[0].data if p.average is not None] for r in found)
+    assert blue
+    assert not none
+
+
+def test_series_can_be_rolled_up_ordered_and_limited(azureml_cloud: Cloud, monitored: str) -> None:
+    by_both = "deployment eq '*' and statusCode eq '*'"
+
+    [rolled_up] = query(azureml_cloud, monitored, filter=by_both, roll_up_by="statusCode")
+    [ordered] = query(azureml_cloud, monitored, filter=by_both, order_by="average desc")
+    [least] = query(azureml_cloud, monitored, filter=by_both, order_by="average asc", max_results=1)
+
+    def sums(result: MetricsQueryResult) -> list[float]:
+        return [sum(p.average or 0 for p in series.data) for series in result.metrics[0].timeseries]
+
+    assert {tuple(series.metadata_values) for series in rolled_up.metrics[0].timeseries} == {("deployment",)}
+    assert sums(ordered) == sorted(sums(ordered), reverse=True)
+    assert sums(least) == [min(sums(ordered))]
 
 
 def test_only_tokens_for_monitor_are_taken(azureml_cloud: Cloud, monitored: str) -> None:
@@ -149,6 +260,22 @@ def test_monitor_can_be_down(azureml_cloud: Cloud, monitored: str) -> None:
         query(azureml_cloud, monitored)
 
 
+def test_monitor_can_fail_a_number_of_times_in_a_way_that_is_wanted(azureml_cloud: Cloud, monitored: str) -> None:
+    trouble = {"fail": True, "status": 429, "code": "TooManyRequests", "retry_after": 7, "times": 2}
+    azureml_cloud.control("POST", "/monitor", trouble)
+
+    for _ in range(2):
+        with pytest.raises(HttpResponseError) as refusal:
+            query(azureml_cloud, monitored)
+        assert refusal.value.status_code == 429
+        assert refusal.value.error is not None
+        assert refusal.value.error.code == "TooManyRequests"
+        response: Any = refusal.value.response
+        assert response.headers["Retry-After"] == "7"
+
+    assert total(query(azureml_cloud, monitored)[0]) >= 6
+
+
 def test_monitor_can_lack_the_newest_minutes(azureml_cloud: Cloud, monitored: str) -> None:
     azureml_cloud.control("POST", "/monitor", {"omit_minutes": 10})
 
@@ -159,9 +286,66 @@ def test_monitor_can_lack_the_newest_minutes(azureml_cloud: Cloud, monitored: st
     assert None not in values[:-11]
 
 
+def test_monitor_can_lack_single_minutes(azureml_cloud: Cloud, monitored: str) -> None:
+    [whole] = query(azureml_cloud, monitored)
+    missing = whole.metrics[0].timeseries[0].data[7].timestamp
+    azureml_cloud.control("POST", "/monitor", {"omit": [missing.isoformat()]})
+
+    [result] = query(azureml_cloud, monitored)
+
+    assert [p.timestamp for p in result.metrics[0].timeseries[0].data if p.average is None] == [missing]
+
+
+def test_monitor_can_have_no_values_for_quiet_minutes(azureml_cloud: Cloud, monitored: str) -> None:
+    azureml_cloud.control("POST", "/monitor", {"empty": "absent"})
+
+    [result] = query(azureml_cloud, monitored)
+
+    values = [point.average for point in result.metrics[0].timeseries[0].data]
+    assert 0 not in values
+    assert values.count(None) >= 20
+    assert total(result) >= 6
+
+
+def test_monitor_can_answer_for_some_resources_only(azureml_cloud: Cloud, monitored: str) -> None:
+    create_endpoint(azureml_cloud, "mute")
+    azureml_cloud.control("POST", "/monitor", {"omit_resources": ["mute"]})
+
+    [result] = query(azureml_cloud, "mute", monitored)
+
+    assert monitored in result.metrics[0].id
+
+
+def test_monitor_can_say_that_a_metric_of_a_resource_failed(azureml_cloud: Cloud, monitored: str) -> None:
+    create_endpoint(azureml_cloud, "broken-metrics")
+    azureml_cloud.control("POST", "/monitor", {"failed_resources": ["broken-metrics"]})
+
+    broken, whole = query(azureml_cloud, "broken-metrics", monitored)
+
+    assert broken.metrics[0].timeseries == []
+    assert total(whole) >= 6
+
+
 def test_monitor_can_hear_of_requests_late(azureml_cloud: Cloud, monitored: str) -> None:
     azureml_cloud.control("POST", "/monitor", {"lag_minutes": 60})
 
     [result] = query(azureml_cloud, monitored)
 
     assert total(result) == 0
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"unknown": 1},
+        {"fail": "yes"},
+        {"status": 200},
+        {"times": -1},
+        {"omit": ["soon"]},
+        {"omit_resources": "all"},
+        {"empty": "maybe"},
+        {"lag_minutes": "1"},
+    ],
+)
+def test_nonsensical_trouble_is_refused(azureml_cloud: Cloud, nonsense: dict[str, Any]) -> None:
+    assert azureml_cloud.http.post("/_localcloud/monitor", json=nonsense).status_code == 400
