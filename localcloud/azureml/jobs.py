@@ -35,6 +35,9 @@ Status = Literal[
 ]
 TERMINAL = frozenset({"Completed", "Failed", "Canceled"})
 
+_UNTIL_RUNNING: tuple[Status, ...] = ("NotStarted", "Preparing", "Queued", "Running")
+"""What a child run goes through at once here, where its compute is there already."""
+
 _MUTABLE = frozenset({"description", "tags", "displayName", "properties", "isArchived"})
 _EVENT = "Microsoft.MachineLearningServices."
 _NAMESPACE = uuid.UUID("6f8c1a52-3d0e-4c55-9f0a-1b7f3d1f0b11")
@@ -227,7 +230,8 @@ class Jobs:
         order = len(self.steps(name))
         step = Step(name, step_name, str(uuid.uuid4()), order, "Running", self._clock.now())
         self._steps.put(_step_key(step), step)
-        self._publish_step(self.get(name), step)
+        for status in _UNTIL_RUNNING:
+            self._publish_step(self.get(name), replace(step, status=status))
 
     def end_step(self, name: str, step_name: str, status: Status, code: str | None = None, error: str = "") -> None:
         step = next((s for s in self.steps(name) if s.name == step_name and s.ended is None), None)
@@ -236,6 +240,8 @@ class Jobs:
             return
         ended = replace(step, status=status, ended=self._clock.now(), error_code=code, error_message=error)
         self._steps.put(_step_key(step), ended)
+        if status == "Completed":
+            self._publish_step(self.get(name), replace(ended, status="Finalizing"))
         self._publish_step(self.get(name), ended)
 
     def metrics(self, name: str) -> list[Metric]:

@@ -113,16 +113,9 @@ def test_a_successful_run_fires_every_status_once_and_then_run_completed(azureml
     job = job_ended(azureml_cloud, "events")
 
     sink = azureml_cloud.sink
-    assert sink.of_run("events") == [
-        "NotStarted",
-        "Preparing",
-        "Queued",
-        "Running",
-        "Finalizing",
-        "RunCompleted",
-        "Completed",
-    ]
-    assert [sink.of_run(step["run_id"]) for step in job["steps"]] == [["Running", "RunCompleted", "Completed"]] * 2
+    every = ["NotStarted", "Preparing", "Queued", "Running", "Finalizing", "RunCompleted", "Completed"]
+    assert sink.of_run("events") == every
+    assert [sink.of_run(step["run_id"]) for step in job["steps"]] == [every] * 2
     [root] = [e for e in sink.events if e.type == "RunCompleted" and e.data["runId"] == "events"]
     assert root.topic == WORKSPACE_ID
     assert root.subject == f"experiments/{root.data['experimentId']}/runs/events"
