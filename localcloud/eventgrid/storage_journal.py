@@ -92,10 +92,13 @@ def _api(method: str, status: int, comp: str) -> Api | None:
 def read_on(folder: Path, position: LogPosition | None) -> tuple[list[str], LogPosition]:
     """The next complete lines after `position`, at most about 256 KiB of one file, and the position after them.
 
-    A position names a file by its number (`inode`) and how far it was read. A file that is gone is skipped.
+    A position names a file by its number (`inode`) and how far it was read. A file that is gone is skipped. The
+    one that was read last is never deleted, so a journal that ends before it is a new one.
     """
-    position = position or _START
-    for number, file in _segments(folder):
+    segments = list(_segments(folder))
+    if position is None or (segments and segments[-1][0] < position.inode):
+        position = _START
+    for number, file in segments:
         if number < position.inode:
             continue
         offset = position.offset if number == position.inode else 0

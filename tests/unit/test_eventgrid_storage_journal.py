@@ -136,6 +136,12 @@ def test_only_what_was_read_is_deleted(tmp_path: Path) -> None:
     assert read_on(tmp_path, LogPosition(1, 2))[0] == ["2"]
 
 
+def test_a_journal_that_was_begun_anew_is_read_from_its_beginning(tmp_path: Path) -> None:
+    (tmp_path / "000000000001.jsonl").write_text("new\n")
+
+    assert read_on(tmp_path, LogPosition(7, 100)) == (["new"], LogPosition(1, 4))
+
+
 def test_a_journal_that_is_not_there_yet_has_nothing_new(tmp_path: Path) -> None:
     assert read_on(tmp_path / "none", None) == ([], LogPosition(0, 0))
 
