@@ -57,10 +57,15 @@ def _headers(subscription: EventSubscription, taken: list[Delivery]) -> dict[str
         "aeg-event-type": "Notification",
         "aeg-subscription-name": subscription.name.upper(),
         "aeg-delivery-count": str(max(delivery.attempts for delivery in taken)),
-        "aeg-data-version": taken[0].event.data_version,
+        "aeg-data-version": _header_value(taken[0].event.data_version),
         "aeg-metadata-version": "1",
     }
     if subscription.schema != "CloudEventSchemaV1_0":
         return {**headers, "content-type": "application/json; charset=utf-8"}
     kind = "application/cloudevents-batch+json" if is_batched(subscription) else "application/cloudevents+json"
     return {**headers, "content-type": f"{kind}; charset=utf-8"}
+
+
+def _header_value(text: str) -> str:
+    """A publisher chooses it: what can not be in a header is left out."""
+    return text if text.isascii() and text.isprintable() else ""

@@ -168,4 +168,8 @@ def _text(event: Mapping[str, object], name: str, *, default: str | None = None)
         return default
     if not isinstance(value, str) or (not value and default is None):
         raise InvalidEventError(f"{name} must be a non-empty string")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidEventError(f"{name} is not Unicode text") from None  # a lone surrogate
     return value

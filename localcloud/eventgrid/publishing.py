@@ -36,7 +36,7 @@ def events_of(topic: str, content_type: str, body: bytes, now: float) -> list[Ev
     Raises RefusedError. A request is taken as a whole or not at all.
     """
     try:
-        raw = json.loads(body)
+        raw = json.loads(body, parse_constant=_not_json)
     except (ValueError, RecursionError):
         raise _invalid("The body is not JSON.") from None
     kind = content_type.partition(";")[0].strip().lower()
@@ -65,6 +65,11 @@ def _event_grid_event(topic: str, raw: object) -> Event:
     if named and str(named).lower() not in (topic.lower(), custom_topic_id(topic).lower()):
         raise InvalidEventError("topic is not the one that it was published to")
     return event
+
+
+def _not_json(constant: str) -> object:
+    """Python reads NaN and Infinity, which JSON does not have."""
+    raise ValueError(constant)
 
 
 def _invalid(message: str) -> RefusedError:

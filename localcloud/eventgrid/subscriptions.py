@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import httpx
+
 from localcloud.eventgrid import advanced_filters
 
 if TYPE_CHECKING:
@@ -52,10 +54,18 @@ def _subject_fits(subscription: EventSubscription, subject: str) -> bool:
     return subject.startswith(begin) and subject.endswith(end)
 
 
+def _is_http_url(text: str) -> bool:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
+
+
 def _check(subscription: EventSubscription) -> None:
     if not _NAME.fullmatch(subscription.name):
         raise ValueError("a name has 3 to 64 letters, digits and hyphens")
-    if not subscription.endpoint.startswith(("http://", "https://")):
+    if not _is_http_url(subscription.endpoint):
         raise ValueError("the endpoint is not an HTTP URL")
     if subscription.schema not in _SCHEMAS:
         raise ValueError(f"the schema is none of {', '.join(_SCHEMAS)}")

@@ -101,6 +101,24 @@ def test_an_event_of_the_event_grid_schema_reaches_subscribers_of_both(
     assert arrived()["CLOUD"]["data"] == arrived()["GRID"]["data"] == {"id": "b"}
 
 
+@pytest.mark.parametrize("version", ["ä", "1\r\nx-injected: 1", "\x00"])
+def test_a_data_version_that_no_header_can_carry_is_delivered_without_one(
+    hook: Webhook, config: CloudConfig, credential: ManagedIdentityCredential, version: str
+) -> None:
+    event = EventGridEvent("both/odd", "Tuning.Live", {}, version)
+    with EventGridPublisherClient(url(config), credential) as client:
+        client.send(event)
+
+    def arrived() -> list[Any]:
+        mine = [r for r in hook.notifications if r.event["id"] == str(event.id)]
+        return [r for r in mine if r.headers["aeg-subscription-name"] == "GRID"]
+
+    until(lambda: len(arrived()) == 1, "not delivered")
+    assert arrived()[0].event["dataVersion"] == version
+    assert arrived()[0].headers["aeg-data-version"] == ""
+    assert "x-injected" not in arrived()[0].headers
+
+
 def test_an_unknown_topic_is_not_found(config: CloudConfig, credential: ManagedIdentityCredential) -> None:
     with (
         EventGridPublisherClient(url(config, "other"), credential) as client,
@@ -210,6 +228,12 @@ def test_a_request_has_at_most_five_thousand_events(config: CloudConfig, credent
         ({"authorization": "Bearer good"}, "[]", 400),
         ({"authorization": "Bearer good"}, '[{"id": "1"}]', 400),
         ({"authorization": "Bearer good"}, "[" * 100_000, 400),
+        ({"authorization": "Bearer good"}, "[NaN]", 400),
+        (
+            {"authorization": "Bearer good"},
+            r'[{"id": "\ud800", "subject": "s", "eventType": "t", "eventTime": "2026-11-22T00:00:00Z"}]',
+            400,
+        ),
         (
             {"authorization": "Bearer good"},
             '[{"id": "1", "topic": "/other", "subject": "s", "eventType": "t", "eventTime": "2026-11-22T00:00:00Z"}]',

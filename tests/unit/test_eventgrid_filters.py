@@ -174,6 +174,8 @@ def test_a_cloud_event_is_filtered_by_its_own_names_and_its_extensions() -> None
         ({"name": "no"}, "name"),
         ({"name": "under_score"}, "name"),
         ({"endpoint": "ftp://x"}, "HTTP URL"),
+        ({"endpoint": "http://x:port"}, "HTTP URL"),
+        ({"endpoint": "http://"}, "HTTP URL"),
         ({"schema": "CustomInputSchema"}, "schema"),
         ({"max_events_per_batch": 5001}, "between 1 and 5000"),
         ({"preferred_batch_kilobytes": 1025}, "between 1 and 1024"),
