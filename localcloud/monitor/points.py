@@ -20,7 +20,9 @@ _Group = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Gaps:
-    """Where values are missing: from the minute `known_until` on, in `minutes`, and (if so) where nothing was."""
+    """Where values are missing: from the minute `known_until` on (the future, at least), in `minutes`, and (if so)
+    where nothing was.
+    """
 
     known_until: int
     minutes: frozenset[int]

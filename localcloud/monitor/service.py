@@ -138,7 +138,7 @@ class Monitor:
     def _gaps(self) -> Gaps:
         trouble = self.trouble
         return Gaps(
-            known_until=self._current_minute() + 1 - trouble.omit_minutes if trouble.omit_minutes else 1 << 62,
+            known_until=self._current_minute() + 1 - trouble.omit_minutes,
             minutes=trouble.omitted,
             where_empty=trouble.empty == "absent",
         )

@@ -200,6 +200,16 @@ def test_a_regional_address_is_as_good(azureml_cloud: Cloud, monitored: str) -> 
     assert total(result) >= 6
 
 
+def test_the_future_has_no_values(azureml_cloud: Cloud, monitored: str) -> None:
+    now = dt.datetime.now(dt.UTC)
+
+    [result] = query(azureml_cloud, monitored, timespan=(now - dt.timedelta(minutes=5), now + dt.timedelta(minutes=5)))
+
+    values = [point.average for point in result.metrics[0].timeseries[0].data]
+    assert values[-4:] == [None] * 4
+    assert None not in values[:5]
+
+
 def test_fifty_endpoints_are_one_batch(azureml_cloud: Cloud, monitored: str) -> None:
     assert len(query(azureml_cloud, *[monitored] * 50)) == 50
 
