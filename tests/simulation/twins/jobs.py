@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.simulation.twins.world import World
 
 TERMINAL = frozenset({"Completed", "Failed", "Canceled"})
+_CHILD_UNTIL_RUNNING = ("NotStarted", "Preparing", "Queued", "Running")
 _BEFORE_RUNNING = (("Preparing", 0.02), ("Queued", 0.03), ("Running", 0.05))
 """Status, and the share of the job's seconds after which it has it."""
 _EVENT = "Microsoft.MachineLearningServices."
@@ -145,12 +146,15 @@ class Jobs:
     def _start_child(self, job: JobState, name: str) -> None:
         child = ChildRun(f"{job.request.name}-child-{next(self._numbers)}", name)
         job.children.append(child)
-        self._tell_child(job, child)
+        for status in _CHILD_UNTIL_RUNNING:
+            self._tell_child(job, replace(child, status=status))
 
     def _end_children(self, job: JobState, status: str) -> None:
         for child in job.children:
             if child.status == "Running":
                 child.status = status
+                if status == "Completed":
+                    self._tell_child(job, replace(child, status="Finalizing"))
                 self._tell_child(job, child)
 
     def _tell_job(self, job: JobState) -> None:
