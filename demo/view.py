@@ -22,6 +22,7 @@ from demo.journey import Journey
 _STAGES = (
     ("collecting", "dataset uploaded, waiting until it is quiet"),
     ("preparing", "valid; splits are copied to where the job reads them"),
+    ("queued", "waiting for a job slot"),
     ("training", "fine-tune pipeline on Azure ML"),
     ("registered", "model registered"),
     ("deploying", "endpoint and deployment at 0 % traffic"),

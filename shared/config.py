@@ -55,6 +55,9 @@ class Settings:
         "Time that a deployment has for loading its model before the liveness probe.", 600.0, minimum=0
     )
 
+    max_active_jobs: int = _setting(
+        "At most so many jobs run at once; the rest waits in order of arrival. 0: no limit.", 10, minimum=0
+    )
     settle_seconds: float = _setting("A version is taken once it was quiet for so long.", 30.0, minimum=0)
     missing_split_minutes: float = _setting(
         "A version without all required splits is rejected after so long.", 60.0, minimum=0
@@ -68,6 +71,7 @@ class Settings:
         "`reconcile` looks at a tuning whose next look is overdue by so long.", 120.0, minimum=0
     )
     preparing_deadline_minutes: float = _setting("Deadline of `preparing`.", 120.0, minimum=0)
+    queued_deadline_hours: float = _setting("Deadline of `queued`: waiting for a job slot.", 168.0, minimum=0)
     training_deadline_hours: float = _setting("Deadline of `training`; the job is canceled then.", 72.0, minimum=0)
     deploying_deadline_minutes: float = _setting("Deadline of `registered` and `deploying`.", 150.0, minimum=0)
     testing_deadline_minutes: float = _setting("Deadline of `testing` and `promoting`.", 120.0, minimum=0)

@@ -30,6 +30,16 @@ class CopySplits:
 
 
 @dataclass(frozen=True)
+class QueueForSlot:
+    """As many jobs as allowed are running: wait in the line."""
+
+
+@dataclass(frozen=True)
+class ClaimSlot:
+    """A job slot is free, and nobody older waits for it."""
+
+
+@dataclass(frozen=True)
 class SubmitJob:
     pass
 
@@ -87,7 +97,11 @@ class CleanUp:
 
     outcome: State
     reason: Reason
-    cancel_job: bool = False
+
+
+@dataclass(frozen=True)
+class CancelJob:
+    pass
 
 
 @dataclass(frozen=True)
@@ -112,6 +126,8 @@ Action = (
     Wait
     | Nothing
     | CopySplits
+    | QueueForSlot
+    | ClaimSlot
     | SubmitJob
     | RegisterModel
     | JoinEndpoint
@@ -123,6 +139,7 @@ Action = (
     | SetTraffic
     | BecomeLive
     | CleanUp
+    | CancelJob
     | DeleteDeployment
     | DeleteEndpoint
     | Finish

@@ -11,7 +11,9 @@ from shared.azureml.resources import Job, OnlineDeployment, OnlineEndpoint
 from shared.lifecycle.actions import (
     Action,
     BecomeLive,
+    CancelJob,
     ClaimPromotion,
+    ClaimSlot,
     CleanUp,
     CopySplits,
     CreateDeployment,
@@ -21,6 +23,7 @@ from shared.lifecycle.actions import (
     Finish,
     JoinEndpoint,
     Nothing,
+    QueueForSlot,
     RegisterModel,
     RejoinEndpoint,
     SetTraffic,
@@ -28,6 +31,7 @@ from shared.lifecycle.actions import (
     SubmitJob,
     Wait,
 )
+from shared.lifecycle.job_slots import SlotView
 from shared.lifecycle.records import EndpointRecord, EndpointStatus
 from shared.lifecycle.tuning import Reason, State, Tuning
 
@@ -43,6 +47,8 @@ class Observed:
     """What was seen in the cloud and the ledger; only what the tuning's state needs is filled in."""
 
     copies: Mapping[str, CopyState] = field(default_factory=dict)
+    slot: SlotView | None = None
+    """None: jobs are not limited."""
     job: Job | None = None
     record: EndpointRecord | None = None
     endpoint: OnlineEndpoint | None = None
@@ -78,7 +84,7 @@ def give_up(tuning: Tuning, deadlines: Deadlines, why: str) -> CleanUp:
     message = f"still {tuning.state} after {deadlines[tuning.state]}: {why}"
     if tuning.last_error:
         message += f"; last error: {tuning.last_error}"
-    return CleanUp(State.FAILED, Reason("DeadlineExceeded", message), cancel_job=tuning.state is State.TRAINING)
+    return CleanUp(State.FAILED, Reason("DeadlineExceeded", message))
 
 
 def _patience(action: Action) -> float:
@@ -93,7 +99,22 @@ def _preparing(tuning: Tuning, observed: Observed) -> Action:
         return CopySplits(absent)
     if CopyState.PENDING in states.values():
         return Wait("the splits are being copied")
-    return SubmitJob()
+    return _queued(tuning, observed)
+
+
+def _queued(_: Tuning, observed: Observed) -> Action:
+    slot = observed.slot
+    if slot is None or slot.held:
+        return SubmitJob()
+    if slot.free:
+        return ClaimSlot()
+    if not slot.queued:
+        return QueueForSlot()
+    return Wait(waiting_for_slot(slot))
+
+
+def waiting_for_slot(slot: SlotView) -> str:
+    return f"waiting for a job slot: position {slot.position} of {slot.waiting}"
 
 
 def _training(tuning: Tuning, observed: Observed) -> Action:
@@ -184,7 +205,9 @@ def _live(tuning: Tuning, observed: Observed) -> Action:
 
 
 def _cleaning_up(tuning: Tuning, observed: Observed) -> Action:
-    outcome = tuning.outcome or State.FAILED
+    outcome, job = tuning.outcome or State.FAILED, observed.job
+    if job is not None and not job.ended:
+        return Wait(f"job {job.name} is being canceled") if job.status == "CancelRequested" else CancelJob()
     record, endpoint, deployment = _record(observed), observed.endpoint, observed.deployment
     if not tuning.endpoint or endpoint is None:
         return Finish(outcome, endpoint_gone=_last(tuning, record))
@@ -245,6 +268,7 @@ _ALWAYS_DONE = (BecomeLive, CleanUp, Finish, Nothing)
 
 _RULES = {
     State.PREPARING: _preparing,
+    State.QUEUED: _queued,
     State.TRAINING: _training,
     State.REGISTERED: _registered,
     State.DEPLOYING: _deploying,

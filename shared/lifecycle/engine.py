@@ -13,6 +13,7 @@ from shared.lifecycle.actions import Action, Nothing
 from shared.lifecycle.decide import decide, give_up, overdue
 from shared.lifecycle.observe import Observer
 from shared.lifecycle.perform import Performer, cleaning_up
+from shared.lifecycle.slot_keeper import SlotKeeper
 from shared.lifecycle.tuning import Reason, State, Tuning
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def stage_deadlines(settings: Settings) -> Deadlines:
     testing = timedelta(minutes=settings.testing_deadline_minutes)
     return {
         State.PREPARING: timedelta(minutes=settings.preparing_deadline_minutes),
+        State.QUEUED: timedelta(hours=settings.queued_deadline_hours),
         State.TRAINING: timedelta(hours=settings.training_deadline_hours),
         State.REGISTERED: deploying,
         State.DEPLOYING: deploying,
@@ -143,8 +145,13 @@ class Lifecycle:
 
     @property
     def _observer(self) -> Observer:
-        return Observer(self.arm, self.ledger, self.blobs, names.owner(self.settings.workspace_id))
+        owner = names.owner(self.settings.workspace_id)
+        return Observer(self.arm, self.ledger, self.blobs, owner, self.settings.max_active_jobs)
 
     @property
     def _performer(self) -> Performer:
-        return Performer(self.settings, self.arm, self.sdk, self.ledger, self.blobs, self.wake_ups)
+        return Performer(self.settings, self.arm, self.sdk, self.ledger, self.blobs, self.wake_ups, self.slots)
+
+    @property
+    def slots(self) -> SlotKeeper:
+        return SlotKeeper(self.ledger, self.wake_ups, self.settings.max_active_jobs)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.blobs import UploadedFile
+    from shared.config import Settings
     from shared.lifecycle.engine import Lifecycle
 
 log = logging.getLogger(__name__)
@@ -72,9 +73,9 @@ class Intake:
             log.info("version %s/%s: message of revision %d is out of date", *_fields(message))
             return
         now = self.lifecycle.clock()
-        due = self._due(row.value)
-        if now < due:
-            self._wait_until(row, due, now)
+        due_at = due(row.value, self.lifecycle.settings)
+        if now < due_at:
+            self._wait_until(row, due_at, now)
             return
         if not row.value.files:
             log.info("version %s/%s: all of its files were deleted", message.dataset, message.version)
@@ -88,7 +89,7 @@ class Intake:
         except RaceLostError:
             log.info("version %s/%s: somebody else was first", message.dataset, message.version)
         except TransientError as error:
-            if now - due > timedelta(minutes=self.lifecycle.settings.preparing_deadline_minutes):
+            if now - due_at > timedelta(minutes=self.lifecycle.settings.preparing_deadline_minutes):
                 log.warning("version %s/%s: given up: %s", message.dataset, message.version, error)
                 self._give_up(row, error, now)
                 return
@@ -146,13 +147,6 @@ class Intake:
             ", ".join(files),
         )
         self.wake(row.value, self.lifecycle.settings.settle_seconds)
-
-    def _due(self, version: DatasetVersion) -> datetime:
-        """When a version is looked at in earnest: after the settle time; without a required split much later."""
-        settings = self.lifecycle.settings
-        if version.files and not missing_splits(version):
-            return version.changed_at + timedelta(seconds=settings.settle_seconds)
-        return version.changed_at + timedelta(minutes=settings.missing_split_minutes)
 
     def _take(self, row: Versioned[DatasetVersion]) -> None:
         version = row.value
@@ -212,8 +206,8 @@ class Intake:
             log.info("a blob with an unsupported name is gone already: %s", error.code)
             return
         now = self.lifecycle.clock()
-        fingerprint = names.digest(blob_name, file.etag, length=64)
-        tuning_id = f"unsupported-{fingerprint[:8]}"
+        fingerprint = _unsupported_fingerprint(blob_name, file.etag)
+        tuning_id = unsupported_id(blob_name, file.etag)
         if self.lifecycle.ledger.tuning(tuning_id) is not None:
             return
         problem = Problem(kind=error.code, subject=blob_name[:300], reason=error.message)
@@ -243,6 +237,22 @@ class Intake:
 
     def _files(self, dataset: str, version: str) -> dict[str, str]:
         return supported_files(self.lifecycle.blobs.uploaded(f"{dataset}/{version}/"))
+
+
+def due(version: DatasetVersion, settings: Settings) -> datetime:
+    """When a version is looked at in earnest: after the settle time; without a required split much later."""
+    if version.files and not missing_splits(version):
+        return version.changed_at + timedelta(seconds=settings.settle_seconds)
+    return version.changed_at + timedelta(minutes=settings.missing_split_minutes)
+
+
+def unsupported_id(blob_name: str, etag: str) -> str:
+    """Id of the rejected tuning that stands for one content of a blob whose name means nothing."""
+    return f"unsupported-{_unsupported_fingerprint(blob_name, etag)[:8]}"
+
+
+def _unsupported_fingerprint(blob_name: str, etag: str) -> str:
+    return names.digest(blob_name, etag, length=64)
 
 
 def supported_files(uploaded: Iterable[UploadedFile]) -> dict[str, str]:

@@ -11,16 +11,19 @@ import msgspec
 from shared import names
 from shared.azureml.translate import translated
 from shared.errors import RaceLostError
+from shared.lifecycle.job_slots import JobSlots
 from shared.lifecycle.records import DatasetVersion, EndpointRecord
 from shared.lifecycle.tuning import Tuning
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient, TableServiceClient
 
-Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord)
+Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord, JobSlots)
 
 _TUNING_PARTITION = "tuning"
 _ENDPOINT_PARTITION = "endpoint"
+_SLOTS_PARTITION = "slots"
+_JOB_SLOTS = "jobs"
 _MAX_CHARACTERS = 32_000
 
 
@@ -58,6 +61,10 @@ class Ledger:
 
     def endpoints(self) -> Iterator[Versioned[EndpointRecord]]:
         return self._all(names.ENDPOINTS_TABLE, EndpointRecord)
+
+    def job_slots(self) -> Versioned[JobSlots]:
+        """The one row of job slots; one that was never written is empty."""
+        return self._get(names.SLOTS_TABLE, _SLOTS_PARTITION, _JOB_SLOTS, JobSlots) or Versioned(JobSlots(), "")
 
     def put(self, row: Versioned[Row]) -> Versioned[Row]:
         """Insert (empty ETag) or replace the row if nobody else did since; returns it with its new ETag."""
@@ -101,15 +108,17 @@ class Ledger:
         return self._clients[table]
 
 
-def _address(value: Tuning | DatasetVersion | EndpointRecord) -> tuple[str, str, str]:
+def _address(value: Tuning | DatasetVersion | EndpointRecord | JobSlots) -> tuple[str, str, str]:
     if isinstance(value, Tuning):
         return names.TUNINGS_TABLE, _TUNING_PARTITION, value.id
     if isinstance(value, DatasetVersion):
         return names.VERSIONS_TABLE, value.dataset, value.version
+    if isinstance(value, JobSlots):
+        return names.SLOTS_TABLE, _SLOTS_PARTITION, _JOB_SLOTS
     return names.ENDPOINTS_TABLE, _ENDPOINT_PARTITION, value.dataset
 
 
-def _to_entity(value: Tuning | DatasetVersion | EndpointRecord, partition: str, key: str) -> dict[str, Any]:
+def _to_entity(value: Tuning | DatasetVersion | EndpointRecord | JobSlots, partition: str, key: str) -> dict[str, Any]:
     """The body as JSON in a few string properties, each below the table's limit, plus the state for people."""
     body = msgspec.json.encode(value).decode()
     parts = [body[start : start + _MAX_CHARACTERS] for start in range(0, len(body), _MAX_CHARACTERS)]

@@ -11,8 +11,9 @@ from shared.lifecycle.tuning import State
 
 if TYPE_CHECKING:
     from shared.azureml.arm import ArmClient
-    from shared.azureml.resources import OnlineDeployment, OnlineEndpoint
+    from shared.azureml.resources import Job, OnlineDeployment, OnlineEndpoint
     from shared.blobs import Blobs
+    from shared.lifecycle.job_slots import SlotView
     from shared.lifecycle.ledger import Ledger, Versioned
     from shared.lifecycle.records import EndpointRecord
     from shared.lifecycle.tuning import Tuning
@@ -25,13 +26,18 @@ class Observer:
     blobs: Blobs
     owner: str
     """Value of the tag that marks endpoints as ours."""
+    max_active_jobs: int = 0
+    """0: jobs are not limited."""
 
     def observe(self, tuning: Tuning) -> tuple[Observed, Versioned[EndpointRecord] | None]:
         """The observation, and the endpoint record with the ETag that a change of it must carry."""
         if tuning.state is State.PREPARING:
             files = tuple(f"{split.name}.jsonl" for split in tuning.splits)
             copies = self.blobs.copy_states(tuning.id, files)
-            return Observed(copies={file.removesuffix(".jsonl"): state for file, state in copies.items()}), None
+            found = {file.removesuffix(".jsonl"): state for file, state in copies.items()}
+            return Observed(copies=found, slot=self._slot(tuning)), None
+        if tuning.state is State.QUEUED:
+            return Observed(slot=self._slot(tuning)), None
         if tuning.state is State.TRAINING:
             return Observed(job=self.arm.get_job(tuning.job)), None
         record = self.ledger.endpoint(tuning.dataset)
@@ -39,6 +45,7 @@ class Observer:
         endpoint = self.arm.get_endpoint(name) if name and tuning.state is not State.TESTING else None
         deployment, others = self._deployments(tuning, endpoint)
         observed = Observed(
+            job=self._left_job(tuning),
             record=record.value,
             endpoint=endpoint,
             ours=endpoint is None or endpoint.tags.get(names.TAG_OWNER) == self.owner,
@@ -49,6 +56,16 @@ class Observer:
             promoting=self._tuning(record.value.promoting, tuning),
         )
         return observed, record
+
+    def _slot(self, tuning: Tuning) -> SlotView | None:
+        limit = self.max_active_jobs
+        return self.ledger.job_slots().value.seen_by(tuning, limit) if limit else None
+
+    def _left_job(self, tuning: Tuning) -> Job | None:
+        """The job of a tuning that failed before its model was registered, be its submission recorded or not."""
+        if tuning.state is not State.CLEANING_UP or tuning.model_id:
+            return None
+        return self.arm.get_job(names.job_name(tuning.id, tuning.attempt))
 
     def _deployments(
         self, tuning: Tuning, endpoint: OnlineEndpoint | None

@@ -16,6 +16,7 @@ from shared.azureml.resources import DeploymentRequest, JobRequest
 from shared.blobs import BlobChangedError
 from shared.errors import PermanentError
 from shared.lifecycle import actions
+from shared.lifecycle.decide import waiting_for_slot
 from shared.lifecycle.ledger import Versioned
 from shared.lifecycle.records import EndpointRecord, EndpointStatus
 from shared.lifecycle.tuning import Reason, State, Tuning
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from shared.lifecycle.decide import Observed
     from shared.lifecycle.ledger import Ledger
     from shared.lifecycle.queues import WakeUps
+    from shared.lifecycle.slot_keeper import SlotKeeper
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class Performer:
     ledger: Ledger
     blobs: Blobs
     wake_ups: WakeUps
+    slots: SlotKeeper
 
     def perform(
         self,
@@ -53,20 +56,25 @@ class Performer:
         now: datetime,
     ) -> Tuning:
         match action:
-            case actions.Wait():
-                return tuning.waiting(now, self.patience(tuning))
+            case actions.Wait(why):
+                return tuning.waiting(now, self.patience(tuning), why)
             case actions.Nothing():
                 return tuning
             case actions.CopySplits(splits):
                 return self._copy(tuning, splits, now)
+            case actions.QueueForSlot():
+                return self._queue_for_slot(tuning, now)
+            case actions.ClaimSlot():
+                self.slots.claim(tuning)
+                return tuning.waiting(now, 0)
             case actions.SubmitJob():
                 return self._submit_job(tuning, now)
             case actions.RegisterModel():
                 return self._register_model(tuning, now)
-            case actions.CleanUp(outcome, reason, cancel_job):
-                if cancel_job:
-                    self._cancel_job(tuning)
+            case actions.CleanUp(outcome, reason):
                 return cleaning_up(tuning, outcome, reason, now)
+            case actions.CancelJob():
+                return self._cancel_job(tuning, now)
             case actions.RejoinEndpoint():
                 return tuning.moved(State.REGISTERED, now, f"endpoint {tuning.endpoint} is no more; taking the next")
             case actions.StartSmokeTest():
@@ -98,8 +106,8 @@ class Performer:
                 return self._finish(tuning, record, outcome, endpoint_gone, now)
 
     def patience(self, tuning: Tuning) -> float:
-        """Seconds until the next look: long while training (an event comes), else growing from look to look."""
-        if tuning.state is State.TRAINING:
+        """Seconds until the next look: long where an event or a wake-up comes, else growing from look to look."""
+        if tuning.state in (State.QUEUED, State.TRAINING):
             return self.settings.training_look_minutes * 60
         first = self.settings.poll_seconds
         return min(first * 1.5 ** min(tuning.looks, 20), max(first, self.settings.poll_max_seconds))
@@ -114,6 +122,13 @@ class Performer:
                 message = f"{error.message}; its new content is another tuning"
                 return cleaning_up(tuning, State.SUPERSEDED, Reason(error.code, message), now)
         return tuning.waiting(now, 0)
+
+    def _queue_for_slot(self, tuning: Tuning, now: datetime) -> Tuning:
+        why = waiting_for_slot(self.slots.join(tuning))
+        queued = tuning if tuning.state is State.QUEUED else tuning.moved(State.QUEUED, now, why)
+        # Once more at once: the slot may have become free between the look and the place in the line.
+        delay = 0 if queued.looks == 0 else self.patience(queued)
+        return queued.waiting(now, delay, why)
 
     def _submit_job(self, tuning: Tuning, now: datetime) -> Tuning:
         job = names.job_name(tuning.id, tuning.attempt)
@@ -136,11 +151,14 @@ class Performer:
         moved = tuning.moved(State.TRAINING, now, f"job {job} submitted", job=job)
         return moved.waiting(now, self.patience(moved))
 
-    def _cancel_job(self, tuning: Tuning) -> None:
+    def _cancel_job(self, tuning: Tuning, now: datetime) -> Tuning:
+        job = names.job_name(tuning.id, tuning.attempt)
         try:
-            self.arm.cancel_job(tuning.job)
+            self.arm.cancel_job(job)
         except PermanentError as error:
-            log.info("tuning %s: job %s can not be canceled: %s", tuning.id, tuning.job, error)
+            log.info("tuning %s: job %s can not be canceled: %s", tuning.id, job, error)
+            return tuning.waiting(now, self.patience(tuning), f"job {job} to end: it can not be canceled")
+        return tuning.waiting(now, self.patience(tuning)).noted(now, f"canceling job {job}")
 
     def _register_model(self, tuning: Tuning, now: datetime) -> Tuning:
         name = names.model_name(tuning.base_model, tuning.dataset)
@@ -152,6 +170,7 @@ class Performer:
             description=f"{tuning.base_model} fine-tuned on {tuning.dataset} {tuning.version} for chat completion",
             tags=self._tags(tuning),
         )
+        self.slots.release(tuning.id)
         return tuning.moved(State.REGISTERED, now, f"model {name} version {version} registered", model_id=model_id)
 
     def _join(self, tuning: Tuning, record: Versioned[EndpointRecord], new_generation: bool, now: datetime) -> Tuning:
@@ -211,6 +230,7 @@ class Performer:
         endpoint_gone: bool,
         now: datetime,
     ) -> Tuning:
+        self.slots.release(tuning.id)
         if endpoint_gone and record.value.name:
             self.ledger.put(replace(record, value=record.value.gone()))
         elif tuning.id in (*record.value.tenants, record.value.live, record.value.promoting):

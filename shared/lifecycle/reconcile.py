@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 from shared.datasets.paths import parse_blob_name
 from shared.errors import DroptuneError, InvalidDatasetError
-from shared.lifecycle.intake import supported_files
+from shared.lifecycle.intake import supported_files, unsupported_id
 from shared.lifecycle.records import EndpointRecord, EndpointStatus, VersionState
 from shared.lifecycle.tuning import State, Tuning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from datetime import datetime
 
     from shared.blobs import UploadedFile
     from shared.lifecycle.engine import Lifecycle
     from shared.lifecycle.intake import Intake
+    from shared.lifecycle.job_slots import JobSlots
     from shared.lifecycle.ledger import Versioned
 
 log = logging.getLogger(__name__)
@@ -29,11 +30,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ReconcileReport:
-    """How many were woken up, of each kind, and what went wrong on the way."""
+    """How many were woken up, of each kind, and what went wrong on the way. `slots`: of those that wait for one."""
 
     versions: int
     tunings: int
     endpoints: int
+    slots: int
     events: int
     errors: tuple[str, ...]
 
@@ -47,17 +49,19 @@ class Reconciler:
         """One pass over everything; an error on one thing does not keep the others from being looked at."""
         errors: list[str] = []
         now = self.lifecycle.clock()
+        slots_row = self.lifecycle.ledger.job_slots()  # before the tunings: see SlotKeeper.tidy
         rows = {row.value.id: row for row in self.lifecycle.ledger.tunings()}
         records = {row.value.dataset: row for row in self.lifecycle.ledger.endpoints()}
-        versions = self._uploads(errors) + self._collecting(now, errors)
+        versions = self._uploads(rows, errors) + self._collecting(now, errors)
         tunings = self._tunings(rows, records, now, errors)
         endpoints = self._endpoints(rows, records, errors)
+        slots = self._slots(slots_row, rows, errors)
         events = self._events(rows, errors)
-        report = ReconcileReport(versions, tunings, endpoints, events, tuple(errors))
+        report = ReconcileReport(versions, tunings, endpoints, slots, events, tuple(errors))
         log.info("reconcile: %s", report)
         return report
 
-    def _uploads(self, errors: list[str]) -> int:
+    def _uploads(self, tunings: Container[str], errors: list[str]) -> int:
         """Versions in blob storage of which the ledger knows nothing, or something older."""
         known = {(row.value.dataset, row.value.version): row.value for row in self.lifecycle.ledger.versions()}
         found: dict[tuple[str, str], list[UploadedFile]] = defaultdict(list)
@@ -66,6 +70,8 @@ class Reconciler:
             try:
                 file = parse_blob_name(blob.name)
             except InvalidDatasetError:
+                if unsupported_id(blob.name, blob.etag) in tunings:
+                    continue  # reported already; the listing is all that it costs
                 count += _guarded(partial(self.intake.file_uploaded, blob.name), errors)
                 continue
             found[file.dataset, file.version].append(blob)
@@ -138,6 +144,12 @@ class Reconciler:
         log.info("endpoint of dataset %s: forgetting %s", value.dataset, ", ".join(gone))
         self.lifecycle.ledger.put(replace(row, value=value))
 
+    def _slots(self, row: Versioned[JobSlots], tunings: dict[str, Versioned[Tuning]], errors: list[str]) -> int:
+        keeper = self.lifecycle.slots
+        if not keeper.limit:
+            return 0
+        return _guarded(lambda: keeper.tidy(row, {key: item.value for key, item in tunings.items()}), errors)
+
     def _events(self, rows: dict[str, Versioned[Tuning]], errors: list[str]) -> int:
         late = [row for row in rows.values() if self.lifecycle.events.unpublished(row.value)]
         return sum(_guarded(partial(self.lifecycle.events.publish_new, row), errors) for row in late)
@@ -150,12 +162,12 @@ def _deleting(record: EndpointRecord) -> bool:
     return record.status is EndpointStatus.DELETING
 
 
-def _guarded(act: Callable[[], None], errors: list[str]) -> int:
-    """1 if it went well, else 0 and the error noted: the next pass meets the same thing again."""
+def _guarded(act: Callable[[], int | None], errors: list[str]) -> int:
+    """What `act` counted, else 1; 0 and the error noted if it failed: the next pass meets the same thing again."""
     try:
-        act()
+        count = act()
     except DroptuneError as error:
         log.warning("reconcile: %s", error)
         errors.append(str(error))
         return 0
-    return 1
+    return 1 if count is None else count

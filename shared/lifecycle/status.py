@@ -7,12 +7,19 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared import names
+from shared.lifecycle.decide import waiting_for_slot
+from shared.lifecycle.engine import stage_deadlines
 from shared.lifecycle.examine import missing_splits
+from shared.lifecycle.intake import due
 from shared.lifecycle.records import DatasetVersion, VersionState
 from shared.lifecycle.smoke_stage import RESULT_FILE
+from shared.lifecycle.tuning import State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shared.lifecycle.engine import Lifecycle
+    from shared.lifecycle.job_slots import JobSlots
     from shared.lifecycle.tuning import Tuning
 
 
@@ -25,9 +32,10 @@ class Status:
         ledger = self.lifecycle.ledger
         tunings = sorted((row.value for row in ledger.tunings()), key=lambda item: item.created_at, reverse=True)
         collecting = [row.value for row in ledger.versions() if row.value.state is VersionState.COLLECTING]
+        slots = self._slots(tunings)
         return {
-            "tunings": [summary(tuning) for tuning in tunings],
-            "collecting": [_collecting(version) for version in collecting],
+            "tunings": [self._summary(tuning, slots) for tuning in tunings],
+            "collecting": [self._collecting(version) for version in collecting],
         }
 
     def tuning(self, tuning_id: str) -> dict[str, Any] | None:
@@ -39,7 +47,7 @@ class Status:
         report = self.lifecycle.blobs.read_report(tuning_id)
         smoke = self.lifecycle.blobs.read_snapshot(tuning_id, RESULT_FILE)
         return {
-            **summary(tuning),
+            **self._summary(tuning, self._slots([tuning])),
             "job": tuning.job,
             "display_name": tuning.display_name,
             "base_model": tuning.base_model_id,
@@ -81,6 +89,36 @@ class Status:
             )
         return {"endpoints": found}
 
+    def _slots(self, tunings: Sequence[Tuning]) -> JobSlots | None:
+        """Read only where somebody waits for one."""
+        if not any(tuning.state is State.QUEUED for tuning in tunings):
+            return None
+        return self.lifecycle.ledger.job_slots().value
+
+    def _summary(self, tuning: Tuning, slots: JobSlots | None) -> dict[str, Any]:
+        """With the place in the line as it is now, not as it was at the last look."""
+        settings = self.lifecycle.settings
+        limit = stage_deadlines(settings).get(tuning.state)
+        found = summary(tuning)
+        found["deadline"] = None if limit is None else (tuning.state_since + limit).isoformat()
+        if slots is not None and tuning.state is State.QUEUED:
+            found["waiting_for"] = waiting_for_slot(slots.seen_by(tuning, settings.max_active_jobs))
+        return found
+
+    def _collecting(self, version: DatasetVersion) -> dict[str, Any]:
+        missing = [f"{split}.jsonl" for split in missing_splits(version)]
+        return {
+            "dataset": version.dataset,
+            "version": version.version,
+            "files": sorted(version.files),
+            "missing": missing,
+            "waiting_for": f"{', '.join(missing)} to be uploaded" if missing else "a while without changes",
+            "deadline": due(version, self.lifecycle.settings).isoformat(),
+            "changed_at": version.changed_at.isoformat(),
+            "next_look_at": version.wake_at.isoformat(),
+            "last_error": version.last_error,
+        }
+
 
 def summary(tuning: Tuning) -> dict[str, Any]:
     return {
@@ -90,22 +128,11 @@ def summary(tuning: Tuning) -> dict[str, Any]:
         "state": tuning.state,
         "state_since": tuning.state_since.isoformat(),
         "created_at": tuning.created_at.isoformat(),
+        "waiting_for": tuning.waiting_for,
         "next_look_at": None if tuning.ended else tuning.wake_at.isoformat(),
         "endpoint": tuning.endpoint,
         "deployment": tuning.deployment,
         "outcome": tuning.outcome,
         "reason": None if tuning.reason is None else asdict(tuning.reason),
         "last_error": tuning.last_error,
-    }
-
-
-def _collecting(version: DatasetVersion) -> dict[str, Any]:
-    return {
-        "dataset": version.dataset,
-        "version": version.version,
-        "files": sorted(version.files),
-        "missing": [f"{split}.jsonl" for split in missing_splits(version)],
-        "changed_at": version.changed_at.isoformat(),
-        "next_look_at": version.wake_at.isoformat(),
-        "last_error": version.last_error,
     }

@@ -12,6 +12,8 @@ from typing import Any
 class State(StrEnum):
     PREPARING = "preparing"
     """Valid; its splits are being copied to where the job reads them."""
+    QUEUED = "queued"
+    """Ready for its job; as many jobs as allowed are running, the older tunings' first."""
     TRAINING = "training"
     REGISTERED = "registered"
     DEPLOYING = "deploying"
@@ -123,6 +125,8 @@ class Tuning:
     errors: int = 0
     """Unexpected errors in a row."""
     last_error: str = ""
+    waiting_for: str = ""
+    """What the last look found that it has to wait for."""
     looks: int = 0
     """Looks at the running operation of this state, for the growing delay."""
     history: tuple[HistoryEntry, ...] = ()
@@ -144,13 +148,15 @@ class Tuning:
 
     def moved(self, state: State, now: datetime, message: str, **changes: Any) -> Tuning:
         """In another state, to be looked at once more at once; the error and look counters start anew."""
-        fresh: dict[str, Any] = {"errors": 0, "last_error": "", "looks": 0, "wake_at": now, **changes}
+        fresh: dict[str, Any] = {"errors": 0, "last_error": "", "looks": 0, "waiting_for": "", "wake_at": now}
+        fresh |= changes
         return replace(self, state=state, state_since=now, **fresh).noted(now, message)
 
-    def waiting(self, now: datetime, seconds: float) -> Tuning:
+    def waiting(self, now: datetime, seconds: float, why: str = "") -> Tuning:
         """Unchanged but for the next look, `seconds` from now."""
         wake_at = now + timedelta(seconds=seconds)
-        return replace(self, wake_at=wake_at, looks=self.looks + 1, errors=0, last_error="")
+        looks = self.looks + 1
+        return replace(self, wake_at=wake_at, waiting_for=why, looks=looks, errors=0, last_error="")
 
     def is_newer_than(self, other: Tuning) -> bool:
         """Order of arrival decides which of two tunings of a dataset may be live."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from shared.azureml.resources import Job, OnlineDeployment, OnlineEndpoint
 from shared.lifecycle.actions import (
     BecomeLive,
+    CancelJob,
     ClaimPromotion,
+    ClaimSlot,
     CleanUp,
     CopySplits,
     CreateDeployment,
@@ -20,6 +23,7 @@ from shared.lifecycle.actions import (
     Finish,
     JoinEndpoint,
     Nothing,
+    QueueForSlot,
     RegisterModel,
     RejoinEndpoint,
     SetTraffic,
@@ -28,6 +32,7 @@ from shared.lifecycle.actions import (
     Wait,
 )
 from shared.lifecycle.decide import CopyState, Observed, decide
+from shared.lifecycle.job_slots import SlotView
 from shared.lifecycle.records import EndpointRecord, EndpointStatus
 from shared.lifecycle.tuning import ENDED, Reason, Split, State, Tuning
 
@@ -80,6 +85,10 @@ def record(**changes: object) -> EndpointRecord:
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
+def slot(**changes: Any) -> SlotView:
+    return replace(SlotView(held=False, free=False, queued=False, position=1, waiting=1), **changes)
+
+
 OLDER = tuning(State.LIVE, id="chats-v0-bbbbbbbb", created_at=NOW - timedelta(days=1), deployment="t-bbbbbbbb")
 NEWER = tuning(State.LIVE, id="chats-v2-cccccccc", created_at=NOW, deployment="t-cccccccc")
 DONE = {"train_sft": CopyState.DONE, "test_sft": CopyState.DONE}
@@ -90,6 +99,20 @@ CASES = [
     ("one missing", State.PREPARING, {"copies": {"train_sft": CopyState.DONE}}, CopySplits(("test_sft",))),
     ("copy under way", State.PREPARING, {"copies": {**DONE, "test_sft": CopyState.PENDING}}, Wait),
     ("all copied", State.PREPARING, {"copies": DONE}, SubmitJob()),
+    ("slot held", State.PREPARING, {"copies": DONE, "slot": slot(held=True)}, SubmitJob()),
+    ("slot free", State.PREPARING, {"copies": DONE, "slot": slot(free=True)}, ClaimSlot()),
+    ("no slot free", State.PREPARING, {"copies": DONE, "slot": slot()}, QueueForSlot()),
+    ("slot free, splits missing", State.PREPARING, {"slot": slot(free=True)}, CopySplits(("train_sft", "test_sft"))),
+    (
+        "in the line",
+        State.QUEUED,
+        {"slot": slot(queued=True, position=3, waiting=12)},
+        Wait("waiting for a job slot: position 3 of 12"),
+    ),
+    ("fell out of the line", State.QUEUED, {"slot": slot()}, QueueForSlot()),
+    ("its turn", State.QUEUED, {"slot": slot(queued=True, free=True)}, ClaimSlot()),
+    ("its turn was taken", State.QUEUED, {"slot": slot(held=True)}, SubmitJob()),
+    ("the limit was lifted", State.QUEUED, {}, SubmitJob()),
     ("job unknown", State.TRAINING, {}, Wait),
     ("job running", State.TRAINING, {"job": Job("j", "Running", {})}, Wait),
     ("job in a state of tomorrow", State.TRAINING, {"job": Job("j", "Pondering", {})}, Wait),
@@ -230,6 +253,9 @@ CASES = [
         },
         (State.RETIRED, "Idle"),
     ),
+    ("a job runs", State.CLEANING_UP, {"record": record(), "job": Job("j", "Running", {})}, CancelJob()),
+    ("a job is being canceled", State.CLEANING_UP, {"record": record(), "job": Job("j", "CancelRequested", {})}, Wait),
+    ("its job ended", State.CLEANING_UP, {"record": record(), "job": Job("j", "Canceled", {})}, Finish),
     ("never had an endpoint", State.CLEANING_UP, {"record": record(name="", tenants=())}, Finish),
     (
         "deployment left, no traffic",
@@ -332,7 +358,6 @@ def test_waiting_ends_at_the_stages_deadline(state: State, seen: dict[str, objec
     action = decide(late, Observed(**seen), NOW, DEADLINES)  # type: ignore[arg-type]
     assert isinstance(action, CleanUp)
     assert action.reason.code == "DeadlineExceeded"
-    assert action.cancel_job is (state is State.TRAINING)
 
 
 def test_a_job_that_completed_after_its_deadline_is_not_thrown_away() -> None:
