@@ -14,4 +14,5 @@ def deployment_progress(message: func.QueueMessage) -> None:
     from shared.lifecycle.queues import parse_tuning_message
     from shared.services import services
 
-    services().lifecycle.advance(parse_tuning_message(message.get_body()).tuning_id)
+    wake_up = parse_tuning_message(message.get_body())
+    services().lifecycle.advance(wake_up.tuning_id, wake_up.due)

@@ -62,19 +62,25 @@ class Lifecycle:
     events: LifecycleEvents
     clock: Clock
 
-    def advance(self, tuning_id: str) -> None:
-        """Do the one next thing about a tuning.
+    def advance(self, tuning_id: str, due: str = "") -> None:
+        """Do the one next thing about a tuning; `due` says which planned look this is, empty: one out of turn.
 
-        Raises TransientError only when the ledger or the queue can not be reached: the message comes back then.
+        A planned look after which another one was planned is dropped: else every hint, doubled message and pass of
+        `reconcile` would start one more chain of looks beside those that are under way. If the later one is past as
+        well, whoever planned it may have died before sending its message. Raises TransientError only when the ledger
+        or the queue can not be reached: the message comes back then.
         """
         row = self.ledger.tuning(tuning_id)
         if row is None:
             log.warning("tuning %s is not in the ledger: message ignored", tuning_id)
             return
+        now = self.clock()
+        if due and due != row.value.due and now < row.value.wake_at and not row.value.ended:
+            log.info("tuning %s was looked at since; its next look is planned for %s", tuning_id, row.value.due)
+            return
         if row.value.state is State.TESTING:
             self.wake_ups.smoke_test(tuning_id)
             return
-        now = self.clock()
         self.record(row, self._next(row.value, now), now)
 
     def record(self, row: Versioned[Tuning], after: Tuning, now: datetime) -> None:
@@ -98,7 +104,7 @@ class Lifecycle:
         if tuning.state is State.TESTING:
             self.wake_ups.smoke_test(tuning.id, delay)
         else:
-            self.wake_ups.tuning(tuning.id, delay)
+            self.wake_ups.tuning(tuning.id, delay, tuning.due)
 
     def _next(self, tuning: Tuning, now: datetime) -> Tuning:
         """The tuning after the one next action, or after the error that it met."""

@@ -12,6 +12,8 @@ from shared.azureml.translate import translated
 from shared.errors import PermanentError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from azure.storage.queue import QueueClient, QueueServiceClient
 
 _Value = TypeVar("_Value", str, int)
@@ -22,7 +24,10 @@ _SECONDS_PER_WEEK = 7 * 24 * 3600 - 60
 
 @dataclass(frozen=True)
 class TuningMessage:
+    """`due` is the planned look that the message stands for, as the ledger has it; empty: a hint, look anyway."""
+
     tuning_id: str
+    due: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,9 @@ class WakeUps:
         self._service = service
         self._clients: dict[str, QueueClient] = {}
 
-    def tuning(self, tuning_id: str, delay: float = 0) -> None:
-        self._send(names.DEPLOYMENT_PROGRESS_QUEUE, {"tuning_id": tuning_id}, delay)
+    def tuning(self, tuning_id: str, delay: float = 0, due: str = "") -> None:
+        body = {"tuning_id": tuning_id, "due": due} if due else {"tuning_id": tuning_id}
+        self._send(names.DEPLOYMENT_PROGRESS_QUEUE, body, delay)
 
     def smoke_test(self, tuning_id: str, delay: float = 0) -> None:
         self._send(names.SMOKE_TEST_QUEUE, {"tuning_id": tuning_id}, delay)
@@ -49,7 +55,7 @@ class WakeUps:
         body = {"dataset": message.dataset, "version": message.version, "revision": message.revision}
         self._send(names.DATASET_SETTLED_QUEUE, body, delay)
 
-    def _send(self, queue: str, body: dict[str, object], delay: float) -> None:
+    def _send(self, queue: str, body: Mapping[str, object], delay: float) -> None:
         content = base64.b64encode(json.dumps(body).encode()).decode()
         with translated(f"send to queue {queue}"):
             if queue not in self._clients:
@@ -61,7 +67,8 @@ class WakeUps:
 
 def parse_tuning_message(body: bytes) -> TuningMessage:
     """Raises PermanentError for anything that is not one of our messages."""
-    return TuningMessage(_field(_object(body), "tuning_id", str))
+    raw = _object(body)
+    return TuningMessage(_field(raw, "tuning_id", str), _field({"due": "", **raw}, "due", str))
 
 
 def parse_version_message(body: bytes) -> VersionMessage:

@@ -119,7 +119,7 @@ class Reconciler:
         if tuning.state is State.TESTING:
             self.lifecycle.wake_ups.smoke_test(tuning.id)
         else:
-            self.lifecycle.wake_ups.tuning(tuning.id)
+            self.lifecycle.wake_ups.tuning(tuning.id, due=tuning.due)
 
     def _endpoints(
         self,

@@ -138,6 +138,11 @@ class Tuning:
         return self.state in ENDED
 
     @property
+    def due(self) -> str:
+        """Identifies the planned next look."""
+        return self.wake_at.isoformat()
+
+    @property
     def last_seq(self) -> int:
         return self.history[-1].seq if self.history else 0
 
