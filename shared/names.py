@@ -20,6 +20,8 @@ DATASET_SETTLED_QUEUE = "dataset-settled"
 DEPLOYMENT_PROGRESS_QUEUE = "deployment-progress"
 SMOKE_TEST_QUEUE = "smoke-test"
 QUEUES = (DATASET_SETTLED_QUEUE, DEPLOYMENT_PROGRESS_QUEUE, SMOKE_TEST_QUEUE)
+BLOB_TRIGGER_QUEUE = "webjobs-blobtrigger"
+"""Stands for the host's own queue of blob events; only what it gives up has this name, with the suffix."""
 
 TUNINGS_TABLE = "tunings"
 VERSIONS_TABLE = "datasetversions"
@@ -34,6 +36,11 @@ TAG_KEEP = "droptune-keep"
 TAG_IDLE_SINCE = "droptune-idle-since"
 
 TRAINED_MODEL_OUTPUT = "trained_model"
+
+
+def poison_queue(queue: str) -> str:
+    """Where the Functions host moves a message of a queue whose function failed maxDequeueCount times."""
+    return f"{queue}-poison"
 
 
 def digest(*parts: str | bytes, length: int) -> str:

@@ -19,6 +19,7 @@ from shared.lifecycle.examine import Examiner
 from shared.lifecycle.intake import Intake
 from shared.lifecycle.job_events import JobEvents
 from shared.lifecycle.ledger import Ledger
+from shared.lifecycle.poison import PoisonMessages
 from shared.lifecycle.queues import WakeUps
 from shared.lifecycle.reconcile import Reconciler
 from shared.lifecycle.replay import Replayer
@@ -78,6 +79,10 @@ class Services:
     @functools.cached_property
     def reconciler(self) -> Reconciler:
         return Reconciler(self.lifecycle, self.intake)
+
+    @functools.cached_property
+    def poison_messages(self) -> PoisonMessages:
+        return PoisonMessages(self.lifecycle, self.intake)
 
     @functools.cached_property
     def replayer(self) -> Replayer:

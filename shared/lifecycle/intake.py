@@ -11,7 +11,7 @@ from shared import names
 from shared.blobs import BlobChangedError
 from shared.datasets.paths import parse_blob_name
 from shared.datasets.report import Problem, build_report
-from shared.errors import InvalidDatasetError, PermanentError, RaceLostError, TransientError
+from shared.errors import DroptuneError, InvalidDatasetError, PermanentError, RaceLostError, TransientError
 from shared.lifecycle.engine import MAX_UNEXPECTED_ERRORS
 from shared.lifecycle.examine import Examination, Examiner, missing_splits
 from shared.lifecycle.ledger import Versioned
@@ -89,7 +89,7 @@ class Intake:
         except RaceLostError:
             log.info("version %s/%s: somebody else was first", message.dataset, message.version)
         except TransientError as error:
-            if now - due_at > timedelta(minutes=self.lifecycle.settings.preparing_deadline_minutes):
+            if self._overdue(row.value, now):
                 log.warning("version %s/%s: given up: %s", message.dataset, message.version, error)
                 self._give_up(row, error, now)
                 return
@@ -97,11 +97,18 @@ class Intake:
             self._later(row, error, max(error.retry_after, 1))
         except Exception as error:
             log.exception("version %s/%s: unexpected error", message.dataset, message.version)
-            if row.value.errors + 1 >= MAX_UNEXPECTED_ERRORS:
-                self._give_up(row, error, now)
-            else:
-                worse = replace(row, value=replace(row.value, errors=row.value.errors + 1))
-                self._later(worse, error, self.lifecycle.settings.poll_max_seconds)
+            self._tried(row, error)
+
+    def version_poisoned(self, message: VersionMessage, error: Exception) -> None:
+        """The host gave up a message about a version: counts as an unexpected error. Raises PermanentError."""
+        row = self.lifecycle.ledger.version(message.dataset, message.version)
+        if row is None:
+            raise PermanentError("UnknownVersion", "there is no version of its name")
+        if row.value.revision != message.revision or row.value.state is VersionState.TAKEN:
+            log.info("version %s/%s: poison message of revision %d is out of date", *_fields(message))
+            return
+        log.error("version %s/%s: %s", message.dataset, message.version, error)
+        self._tried(row, error)
 
     def wake(self, version: DatasetVersion, delay: float = 0) -> None:
         self.lifecycle.wake_ups.version(VersionMessage(version.dataset, version.version, version.revision), delay)
@@ -166,7 +173,7 @@ class Intake:
             lifecycle.blobs.write_report(tuning.id, examination.report)
             if tuning.state is not State.REJECTED:
                 lifecycle.blobs.write_snapshot(tuning.id, SAMPLE_FILE, examination.sample)
-            existing = self._insert(tuning)
+            existing = self.insert(tuning)
         elif existing.value.fingerprint != tuning.fingerprint:
             raise PermanentError("FingerprintCollision", f"tuning {tuning.id} stands for another content already")
         else:
@@ -176,21 +183,44 @@ class Intake:
         lifecycle.wake(existing.value, now)
         lifecycle.events.publish_new(existing)
 
+    def _tried(self, row: Versioned[DatasetVersion], error: Exception) -> None:
+        """After an unexpected error: a few more tries, within the deadline."""
+        now = self.lifecycle.clock()
+        if row.value.errors + 1 >= MAX_UNEXPECTED_ERRORS or self._overdue(row.value, now):
+            self._give_up(row, error, now)
+            return
+        worse = replace(row, value=replace(row.value, errors=row.value.errors + 1))
+        self._later(worse, error, self.lifecycle.settings.poll_max_seconds)
+
+    def _overdue(self, version: DatasetVersion, now: datetime) -> bool:
+        """Never at the first try: it may come late because nothing ran for a while."""
+        settings = self.lifecycle.settings
+        return version.last_error != "" and now - due(version, settings) > timedelta(
+            minutes=settings.preparing_deadline_minutes
+        )
+
     def _give_up(self, row: Versioned[DatasetVersion], error: Exception, now: datetime) -> None:
         """What fails for good becomes a failed tuning that an operator sees and may replay."""
         version = row.value
         fingerprint = names.digest(*(f"{name}:{etag}" for name, etag in sorted(version.files.items())), length=64)
         tuning_id = names.tuning_id(version.dataset, version.version, fingerprint)
         code = error.code if isinstance(error, PermanentError) else "UnexpectedError"
-        text = error.message if isinstance(error, PermanentError) else f"{type(error).__name__}: {error}"[:500]
+        text = _text(error)
         ids = (tuning_id, version.dataset, version.version, fingerprint)
-        tuning = self._insert(_ended_at_once(State.FAILED, *ids, Reason(code, text), now))
+        failed = ended_at_once(State.FAILED, *ids, Reason(code, text), now)
+        tuning = self.lifecycle.ledger.tuning(tuning_id)
+        if tuning is None:
+            tuning = self.insert(failed)
+        else:
+            again = replace(tuning.value, reason=failed.reason).noted(now, f"failed again: {code}: {text}")
+            tuning = self.lifecycle.ledger.put(replace(tuning, value=again))
         self.lifecycle.ledger.put(
             replace(row, value=replace(version, state=VersionState.TAKEN, tuning_id=tuning_id, last_error=text))
         )
         self.lifecycle.events.publish_new(tuning)
 
-    def _insert(self, tuning: Tuning) -> Versioned[Tuning]:
+    def insert(self, tuning: Tuning) -> Versioned[Tuning]:
+        """The row of a new tuning, or the one that is there already."""
         try:
             row = self.lifecycle.ledger.put(Versioned(tuning, ""))
         except RaceLostError:
@@ -214,7 +244,7 @@ class Intake:
         report = build_report(tuning_id=tuning_id, dataset="", version="", splits=(), problems=(problem,), created=now)
         self.lifecycle.blobs.write_report(tuning_id, report)
         reason = Reason(error.code, error.message)
-        row = self._insert(_ended_at_once(State.REJECTED, tuning_id, "", "", fingerprint, reason, now))
+        row = self.insert(ended_at_once(State.REJECTED, tuning_id, "", "", fingerprint, reason, now))
         self.lifecycle.events.publish_new(row)
 
     def _wait_until(self, row: Versioned[DatasetVersion], due: datetime, now: datetime) -> None:
@@ -228,7 +258,7 @@ class Intake:
 
     def _later(self, row: Versioned[DatasetVersion], error: Exception, delay: float) -> None:
         now = self.lifecycle.clock()
-        value = replace(row.value, wake_at=now + timedelta(seconds=delay), last_error=str(error)[:500])
+        value = replace(row.value, wake_at=now + timedelta(seconds=delay), last_error=_text(error))
         try:
             self.lifecycle.ledger.put(replace(row, value=value))
         except RaceLostError:
@@ -266,7 +296,7 @@ def supported_files(uploaded: Iterable[UploadedFile]) -> dict[str, str]:
     return files
 
 
-def _ended_at_once(
+def ended_at_once(
     state: State, tuning_id: str, dataset: str, version: str, fingerprint: str, reason: Reason, now: datetime
 ) -> Tuning:
     """A tuning that ended before anything was begun."""
@@ -281,6 +311,12 @@ def _ended_at_once(
         wake_at=now,
         reason=reason,
     ).noted(now, f"{reason.code}: {reason.message}")
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, PermanentError):
+        return error.message
+    return (str(error) if isinstance(error, DroptuneError) else f"{type(error).__name__}: {error}")[:500]
 
 
 def _fields(message: VersionMessage) -> tuple[str, str, int]:

@@ -55,8 +55,15 @@ class WakeUps:
         body = {"dataset": message.dataset, "version": message.version, "revision": message.revision}
         self._send(names.DATASET_SETTLED_QUEUE, body, delay)
 
+    def put_back(self, queue: str, body: bytes, delay: float) -> None:
+        """A message as it was received, as a new one: its tries are counted anew."""
+        self._send_bytes(queue, body, delay)
+
     def _send(self, queue: str, body: Mapping[str, object], delay: float) -> None:
-        content = base64.b64encode(json.dumps(body).encode()).decode()
+        self._send_bytes(queue, json.dumps(body).encode(), delay)
+
+    def _send_bytes(self, queue: str, body: bytes, delay: float) -> None:
+        content = base64.b64encode(body).decode()
         with translated(f"send to queue {queue}"):
             if queue not in self._clients:
                 self._clients[queue] = self._service.get_queue_client(queue)
@@ -74,6 +81,14 @@ def parse_tuning_message(body: bytes) -> TuningMessage:
 def parse_version_message(body: bytes) -> VersionMessage:
     raw = _object(body)
     return VersionMessage(_field(raw, "dataset", str), _field(raw, "version", str), _field(raw, "revision", int))
+
+
+def parse_blob_message(body: bytes) -> str:
+    """The blob in `datasets` that the host's own message of a blob event names. Raises PermanentError."""
+    raw = _object(body)
+    if _field(raw, "ContainerName", str) != names.DATASETS:
+        raise PermanentError("MalformedMessage", f"the queue message names no blob of {names.DATASETS}")
+    return _field(raw, "BlobName", str)
 
 
 def _object(body: bytes) -> dict[str, object]:
