@@ -1,10 +1,13 @@
 """HTTP: what is going on, and an operator's second try. All with a function key."""
 
 import json
+import logging
+from collections.abc import Callable
 from typing import Any
 
 import azure.functions as func
 
+log = logging.getLogger(__name__)
 blueprint = func.Blueprint()
 
 
@@ -13,7 +16,7 @@ blueprint = func.Blueprint()
 def list_tunings(req: func.HttpRequest) -> func.HttpResponse:
     from shared.services import services
 
-    return _json(services().status.tunings())
+    return _answer(lambda: _json(services().status.tunings()))
 
 
 @blueprint.function_name("get_tuning")
@@ -21,9 +24,12 @@ def list_tunings(req: func.HttpRequest) -> func.HttpResponse:
 def get_tuning(req: func.HttpRequest) -> func.HttpResponse:
     from shared.services import services
 
-    tuning_id = req.route_params["id"]
-    found = services().status.tuning(tuning_id)
-    return _json(found) if found else _error(404, "NotFound", f"there is no tuning {tuning_id[:200]}")
+    def answer() -> func.HttpResponse:
+        tuning_id = req.route_params["id"]
+        found = services().status.tuning(tuning_id)
+        return _json(found) if found else _error(404, "NotFound", f"there is no tuning {tuning_id[:200]!a}")
+
+    return _answer(answer)
 
 
 @blueprint.function_name("replay_tuning")
@@ -33,11 +39,17 @@ def replay_tuning(req: func.HttpRequest) -> func.HttpResponse:
     from shared.lifecycle.status import summary
     from shared.services import services
 
-    try:
-        tuning = services().replayer.replay(req.route_params["id"])
-    except PermanentError as error:
-        return _error(404 if error.code == "NotFound" else 409, error.code, error.message)
-    return _json(summary(tuning), status=202)
+    def answer() -> func.HttpResponse:
+        wish = req.params.get("as_newest", "false").lower()
+        if wish not in ("true", "false"):
+            return _error(400, "BadRequest", "as_newest must be true or false")
+        try:
+            tuning = services().replayer.replay(req.route_params["id"], as_newest=wish == "true")
+        except PermanentError as error:
+            return _error(404 if error.code == "NotFound" else 409, error.code, error.message)
+        return _json(summary(tuning), status=202)
+
+    return _answer(answer)
 
 
 @blueprint.function_name("list_endpoints")
@@ -45,7 +57,18 @@ def replay_tuning(req: func.HttpRequest) -> func.HttpResponse:
 def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
     from shared.services import services
 
-    return _json(services().status.endpoints())
+    return _answer(lambda: _json(services().status.endpoints()))
+
+
+def _answer(call: Callable[[], func.HttpResponse]) -> func.HttpResponse:
+    """When the cloud says "later", so do we: HTTP 503 instead of the host's bare 500."""
+    from shared.errors import TransientError
+
+    try:
+        return call()
+    except TransientError as error:
+        log.warning("status API: %s", error)
+        return _error(503, "TryLater", "the ledger or Azure Machine Learning can not be reached at the moment")
 
 
 def _json(body: Any, status: int = 200) -> func.HttpResponse:

@@ -57,6 +57,11 @@ def tuning_id(dataset: str, version: str, fingerprint: str) -> str:
     return re.sub(r"[^a-zA-Z0-9_-]", "-", f"{dataset}-{version}-{fingerprint[:8]}")
 
 
+def is_tuning_id(text: str) -> bool:
+    """Whether it can be one at all: what comes from outside may be no key of a table row."""
+    return re.fullmatch(r"[a-zA-Z0-9_-]{1,120}", text, re.ASCII) is not None
+
+
 def job_name(tuning: str, attempt: int) -> str:
     """`attempt` is 1 but for tunings whose training an operator replayed."""
     return tuning if attempt == 1 else f"{tuning}-try{attempt}"

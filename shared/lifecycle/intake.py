@@ -178,6 +178,9 @@ class Intake:
             raise PermanentError("FingerprintCollision", f"tuning {tuning.id} stands for another content already")
         else:
             log.info("version %s/%s has the content of tuning %s", row.value.dataset, row.value.version, tuning.id)
+            if existing.value.ended:
+                text = "its content was uploaded again, which begins nothing anew; an operator may replay it"
+                existing = lifecycle.ledger.put(replace(existing, value=existing.value.noted(now, text)))
         done = replace(row.value, state=VersionState.TAKEN, tuning_id=tuning.id, errors=0, last_error="")
         lifecycle.ledger.put(replace(row, value=done))
         lifecycle.wake(existing.value, now)

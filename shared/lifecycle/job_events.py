@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.lifecycle.tuning import State
-from shared.names import tuning_of_job
+from shared.names import is_tuning_id, tuning_of_job
 
 if TYPE_CHECKING:
     from shared.lifecycle.engine import Lifecycle
@@ -44,7 +44,8 @@ class JobEvents:
         if ignored:
             log.info("job event ignored: %s", ignored)
             return
-        row = self.lifecycle.ledger.tuning(tuning_of_job(run_id))
+        tuning_id = tuning_of_job(run_id)
+        row = self.lifecycle.ledger.tuning(tuning_id) if is_tuning_id(tuning_id) else None
         if row is None or row.value.job != run_id:
             log.info("job event ignored: run %s is no job of ours", run_id)
             return

@@ -45,9 +45,8 @@ class JobSlots:
 
     def seen_by(self, tuning: Tuning, limit: int) -> SlotView:
         """With n free slots the n oldest may start, in any order: none waits for one that is slow to wake up."""
-        own = _waiter(tuning)
-        others = [waiter for waiter in self.waiting if waiter != own]
-        before = bisect.bisect_left(others, own)
+        others = self._without(tuning)
+        before = bisect.bisect_left(others, _waiter(tuning))
         return SlotView(
             held=tuning.id in self.holders,
             free=before < limit - len(self.holders),
@@ -57,11 +56,10 @@ class JobSlots:
         )
 
     def claimed(self, tuning: Tuning) -> JobSlots:
-        waiting = tuple(waiter for waiter in self.waiting if waiter.tuning_id != tuning.id)
-        return replace(self, holders=tuple(sorted({*self.holders, tuning.id})), waiting=waiting)
+        return replace(self, holders=tuple(sorted({*self.holders, tuning.id})), waiting=self._without(tuning))
 
     def joined(self, tuning: Tuning) -> JobSlots:
-        return replace(self, waiting=tuple(sorted({*self.waiting, _waiter(tuning)})))
+        return replace(self, waiting=tuple(sorted((*self._without(tuning), _waiter(tuning)))))
 
     def left(self, tuning_ids: Iterable[str]) -> JobSlots:
         gone = set(tuning_ids)
@@ -70,10 +68,13 @@ class JobSlots:
             waiting=tuple(waiter for waiter in self.waiting if waiter.tuning_id not in gone),
         )
 
+    def _without(self, tuning: Tuning) -> tuple[Waiter, ...]:
+        return tuple(waiter for waiter in self.waiting if waiter.tuning_id != tuning.id)
+
     def next_in_line(self, limit: int) -> tuple[str, ...]:
         """Those who may start now."""
         return tuple(waiter.tuning_id for waiter in self.waiting[: max(0, limit - len(self.holders))])
 
 
 def _waiter(tuning: Tuning) -> Waiter:
-    return Waiter(tuning.created_at, tuning.id)
+    return Waiter(tuning.arrived, tuning.id)

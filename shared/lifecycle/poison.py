@@ -72,7 +72,8 @@ class PoisonMessages:
 
     def _tuning(self, queue: str, message: TuningMessage) -> None:
         lifecycle = self.lifecycle
-        row = lifecycle.ledger.tuning(message.tuning_id)
+        known = names.is_tuning_id(message.tuning_id)
+        row = lifecycle.ledger.tuning(message.tuning_id) if known else None
         if row is None:
             raise PermanentError("UnknownTuning", "there is no tuning of its id")
         tuning, now = row.value, lifecycle.clock()

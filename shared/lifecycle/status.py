@@ -40,7 +40,7 @@ class Status:
 
     def tuning(self, tuning_id: str) -> dict[str, Any] | None:
         """One tuning with its history, report and smoke test; None if there is none of this id."""
-        row = self.lifecycle.ledger.tuning(tuning_id)
+        row = self.lifecycle.ledger.tuning(tuning_id) if names.is_tuning_id(tuning_id) else None
         if row is None:
             return None
         tuning = row.value

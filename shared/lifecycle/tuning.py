@@ -106,6 +106,8 @@ class Tuning:
     instance_count: int = 1
     smoke_expectations: Mapping[str, Any] = field(default_factory=dict)
 
+    arrived_at: datetime | None = None
+    """When an operator wished to return to it; None: when it was created."""
     attempt: int = 1
     """Counts replays of the training; part of the job's and the model version's name."""
     deploy_attempt: int = 1
@@ -138,6 +140,10 @@ class Tuning:
         return self.state in ENDED
 
     @property
+    def arrived(self) -> datetime:
+        return self.arrived_at or self.created_at
+
+    @property
     def due(self) -> str:
         """Identifies the planned next look."""
         return self.wake_at.isoformat()
@@ -165,4 +171,4 @@ class Tuning:
 
     def is_newer_than(self, other: Tuning) -> bool:
         """Order of arrival decides which of two tunings of a dataset may be live."""
-        return (self.created_at, self.id) > (other.created_at, other.id)
+        return (self.arrived, self.id) > (other.arrived, other.id)

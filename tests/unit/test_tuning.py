@@ -8,15 +8,19 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from shared.azureml.resources import Job
 from shared.lifecycle.replay import resumed
 from shared.lifecycle.tuning import MAX_HISTORY, Reason, State, Tuning
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
+ID = "chats-v1-aaaaaaaa"
+
+
 def tuning(state: State = State.TRAINING) -> Tuning:
     return Tuning(
-        id="chats-v1-aaaaaaaa",
+        id=ID,
         dataset="chats",
         version="v1",
         fingerprint="a" * 64,
@@ -56,19 +60,36 @@ def test_of_two_tunings_the_later_taken_is_newer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "state", "attempt", "deploy_attempt"),
+    ("changes", "job", "state", "attempt", "deploy_attempt"),
     [
-        ({"failed_stage": State.PREPARING}, State.PREPARING, 1, 1),
-        ({"failed_stage": State.TRAINING, "job": "j"}, State.PREPARING, 2, 1),
-        ({"failed_stage": State.DEPLOYING, "job": "j", "model_id": "m"}, State.REGISTERED, 1, 2),
-        ({"failed_stage": State.TESTING, "job": "j", "model_id": "m"}, State.REGISTERED, 1, 2),
+        ({"failed_stage": State.PREPARING}, None, State.PREPARING, 1, 1),
+        ({"failed_stage": State.PREPARING}, "Canceled", State.PREPARING, 2, 1),
+        ({"failed_stage": State.PREPARING}, "Completed", State.TRAINING, 1, 1),
+        ({"failed_stage": State.QUEUED}, None, State.PREPARING, 1, 1),
+        ({"failed_stage": State.TRAINING, "job": ID}, "Failed", State.PREPARING, 2, 1),
+        ({"failed_stage": State.TRAINING, "job": ID}, "Canceled", State.PREPARING, 2, 1),
+        ({"failed_stage": State.TRAINING, "job": ID}, "Completed", State.TRAINING, 1, 1),
+        ({"failed_stage": State.TRAINING, "job": ID}, None, State.PREPARING, 2, 1),
+        ({"failed_stage": State.PREPARING, "job": ID, "attempt": 2}, None, State.PREPARING, 2, 1),
+        ({"failed_stage": State.REGISTERED, "job": ID, "model_id": "m"}, None, State.REGISTERED, 1, 2),
+        ({"failed_stage": State.DEPLOYING, "job": ID, "model_id": "m"}, None, State.REGISTERED, 1, 2),
+        ({"failed_stage": State.TESTING, "job": ID, "model_id": "m"}, None, State.REGISTERED, 1, 2),
+        ({"failed_stage": State.PROMOTING, "job": ID, "model_id": "m"}, None, State.REGISTERED, 1, 2),
+        ({"failed_stage": State.LIVE, "job": ID, "model_id": "m"}, None, State.REGISTERED, 1, 2),
     ],
 )
 def test_a_replay_goes_on_from_the_failed_stage_under_new_names(
-    changes: dict[str, object], state: State, attempt: int, deploy_attempt: int
+    changes: dict[str, object], job: str | None, state: State, attempt: int, deploy_attempt: int
 ) -> None:
     failed = replace(tuning(State.FAILED), reason=Reason("C", "m"), **changes)  # type: ignore[arg-type]
-    again = resumed(failed, NOW)
+    again = resumed(failed, None if job is None else Job(ID, job, {}), NOW)
     assert (again.state, again.attempt, again.deploy_attempt) == (state, attempt, deploy_attempt)
     assert again.reason is None
-    assert again.endpoint == ""
+    assert (again.endpoint, again.deployment, again.outcome, again.failed_stage) == ("", "", None, None)
+
+
+def test_one_that_an_operator_returns_to_counts_as_the_newest() -> None:
+    older = replace(tuning(), id="chats-v0-bbbbbbbb", created_at=NOW - timedelta(days=1))
+    returned = replace(older, arrived_at=NOW + timedelta(days=1))
+    assert tuning().is_newer_than(older)
+    assert returned.is_newer_than(tuning())
