@@ -100,6 +100,13 @@ class CleanUp:
 
 
 @dataclass(frozen=True)
+class CleanUpAgain:
+    """It ended, but `what` is in the cloud: somebody who was slow made it after the clean-up."""
+
+    what: str
+
+
+@dataclass(frozen=True)
 class CancelJob:
     pass
 
@@ -139,6 +146,7 @@ Action = (
     | SetTraffic
     | BecomeLive
     | CleanUp
+    | CleanUpAgain
     | CancelJob
     | DeleteDeployment
     | DeleteEndpoint

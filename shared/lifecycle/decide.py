@@ -15,6 +15,7 @@ from shared.lifecycle.actions import (
     ClaimPromotion,
     ClaimSlot,
     CleanUp,
+    CleanUpAgain,
     CopySplits,
     CreateDeployment,
     CreateEndpoint,
@@ -68,7 +69,8 @@ Deadlines = Mapping[State, timedelta]
 def decide(tuning: Tuning, observed: Observed, now: datetime, deadlines: Deadlines) -> Action:
     """The one next thing to do."""
     if tuning.ended:
-        return Nothing(f"it ended as {tuning.state}")
+        left = _left_over(tuning, observed)
+        return CleanUpAgain(left) if left else Nothing(f"it ended as {tuning.state}")
     action = _RULES[tuning.state](tuning, observed)
     if not isinstance(action, _ALWAYS_DONE) and overdue(tuning, now, deadlines, patience=_patience(action)):
         return give_up(tuning, deadlines, getattr(action, "why", type(action).__name__))
@@ -223,9 +225,23 @@ def _cleaning_up(tuning: Tuning, observed: Observed) -> Action:
         if _positive(endpoint.traffic).get(deployment.name):
             return _give_back_traffic(tuning, observed)
         return DeleteDeployment()
-    if observed.other_deployments or not _last(tuning, record):
-        return Finish(outcome, endpoint_gone=False)
-    return DeleteEndpoint()
+    if not observed.other_deployments and (_last(tuning, record) or _abandoned(endpoint, record)):
+        return DeleteEndpoint()
+    return Finish(outcome, endpoint_gone=False)
+
+
+def _left_over(tuning: Tuning, observed: Observed) -> str:
+    """What is in the cloud of a tuning that ended: a worker that was slow, or died, acted after the clean-up."""
+    if observed.job is not None and not observed.job.ended:
+        return f"job {observed.job.name}"
+    endpoint, deployment = observed.endpoint, observed.deployment
+    if not tuning.endpoint or endpoint is None or not observed.ours or endpoint.provisioning_state == "Deleting":
+        return ""
+    if deployment is not None and deployment.provisioning_state != "Deleting":
+        return f"deployment {deployment.name}"
+    if _abandoned(endpoint, _record(observed)) and not observed.other_deployments:
+        return f"endpoint {endpoint.name}"
+    return ""
 
 
 def _give_back_traffic(tuning: Tuning, observed: Observed) -> Action:
@@ -249,6 +265,11 @@ def _outrun(tuning: Tuning, observed: Observed) -> CleanUp | None:
 def _last(tuning: Tuning, record: EndpointRecord) -> bool:
     """Whether nobody but this tuning uses the endpoint."""
     return bool(tuning.endpoint) and record.name == tuning.endpoint and set(record.tenants) <= {tuning.id}
+
+
+def _abandoned(endpoint: OnlineEndpoint, record: EndpointRecord) -> bool:
+    """The dataset has gone on to another generation, and none ever comes back."""
+    return record.name != endpoint.name
 
 
 def _record(observed: Observed) -> EndpointRecord:

@@ -38,6 +38,8 @@ class Observer:
             return Observed(copies=found, slot=self._slot(tuning)), None
         if tuning.state is State.QUEUED:
             return Observed(slot=self._slot(tuning)), None
+        if not tuning.splits:
+            return Observed(), None  # it ended before anything was begun
         if tuning.state is State.TRAINING:
             return Observed(job=self.arm.get_job(tuning.job)), None
         record = self.ledger.endpoint(tuning.dataset)
@@ -63,7 +65,8 @@ class Observer:
 
     def _left_job(self, tuning: Tuning) -> Job | None:
         """The job of a tuning that failed before its model was registered, be its submission recorded or not."""
-        if tuning.state is not State.CLEANING_UP or tuning.model_id:
+        over = tuning.ended or tuning.state is State.CLEANING_UP
+        if not over or tuning.model_id:
             return None
         return self.arm.get_job(names.job_name(tuning.id, tuning.attempt))
 

@@ -73,6 +73,8 @@ class Performer:
                 return self._register_model(tuning, now)
             case actions.CleanUp(outcome, reason):
                 return cleaning_up(tuning, outcome, reason, now)
+            case actions.CleanUpAgain(what):
+                return tuning.moved(State.CLEANING_UP, now, f"{what} was left over", outcome=tuning.state)
             case actions.CancelJob():
                 return self._cancel_job(tuning, now)
             case actions.RejoinEndpoint():
@@ -217,7 +219,7 @@ class Performer:
         return tuning.moved(State.LIVE, now, f"live on endpoint {tuning.endpoint} with 100 % of the traffic")
 
     def _delete_endpoint(self, tuning: Tuning, record: Versioned[EndpointRecord], now: datetime) -> Tuning:
-        if record.value.status is not EndpointStatus.DELETING:
+        if record.value.name == tuning.endpoint and record.value.status is not EndpointStatus.DELETING:
             self.ledger.put(replace(record, value=replace(record.value, status=EndpointStatus.DELETING)))
         self.arm.delete_endpoint(tuning.endpoint)
         return tuning.waiting(now, self.patience(tuning)).noted(now, f"deleting endpoint {tuning.endpoint}")

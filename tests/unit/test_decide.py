@@ -301,6 +301,12 @@ CASES = [
     ),
     ("an empty endpoint goes", State.CLEANING_UP, {"record": record(), "endpoint": endpoint()}, DeleteEndpoint()),
     ("the endpoint is going", State.CLEANING_UP, {"record": record(), "endpoint": endpoint("Deleting")}, Wait),
+    (
+        "an empty endpoint of an older generation goes",
+        State.CLEANING_UP,
+        {"record": record(name="chats-123456-g2", tenants=(NEWER.id,)), "endpoint": endpoint()},
+        DeleteEndpoint(),
+    ),
     ("the endpoint is gone", State.CLEANING_UP, {"record": record()}, Finish(State.FAILED, endpoint_gone=True)),
     (
         "an idle endpoint goes with its deployment",
