@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shared import names
 from shared.azureml.translate import translated
-from shared.errors import PermanentError
+from shared.datasets.paths import SETTINGS_FILE, parse_blob_name
+from shared.errors import InvalidDatasetError, PermanentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +81,12 @@ def parse_tuning_message(body: bytes) -> TuningMessage:
 
 def parse_version_message(body: bytes) -> VersionMessage:
     raw = _object(body)
-    return VersionMessage(_field(raw, "dataset", str), _field(raw, "version", str), _field(raw, "revision", int))
+    message = VersionMessage(_field(raw, "dataset", str), _field(raw, "version", str), _field(raw, "revision", int))
+    try:
+        parse_blob_name(f"{message.dataset}/{message.version}/{SETTINGS_FILE}")
+    except InvalidDatasetError as error:
+        raise PermanentError("MalformedMessage", f"the queue message names no version: {error.message}") from error
+    return message
 
 
 def parse_blob_message(body: bytes) -> str:

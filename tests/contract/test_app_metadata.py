@@ -42,6 +42,10 @@ def test_every_function_of_the_design_is_there_with_its_trigger() -> None:
         "job_completed": "eventGridTrigger",
         "deployment_progress": "queueTrigger",
         "smoke_test": "queueTrigger",
+        "dataset_uploaded_poison": "queueTrigger",
+        "dataset_settled_poison": "queueTrigger",
+        "deployment_progress_poison": "queueTrigger",
+        "smoke_test_poison": "queueTrigger",
         "idle_cleanup": "timerTrigger",
         "reconcile": "timerTrigger",
         "list_tunings": "httpTrigger",
@@ -62,3 +66,11 @@ def test_every_http_function_wants_a_function_key() -> None:
     functions, _ = indexed()
     triggers = [bindings[0] for bindings in functions.values() if bindings[0]["type"] == "httpTrigger"]
     assert {trigger["authLevel"] for trigger in triggers} == {"FUNCTION"}
+
+
+def test_every_queue_of_the_app_has_a_function_for_what_the_host_gives_up() -> None:
+    functions, _ = indexed()
+    triggers = [bindings[0] for bindings in functions.values()]
+    queues = {str(trigger["queueName"]) for trigger in triggers if trigger["type"] == "queueTrigger"}
+    given_up = {f"{queue}-poison" for queue in queues if not queue.endswith("-poison")}
+    assert {*given_up, "webjobs-blobtrigger-poison"} <= queues
