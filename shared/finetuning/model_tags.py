@@ -7,12 +7,17 @@ lists separated by commas (https://github.com/Azure/azureml-assets, assets/model
 from __future__ import annotations
 
 import ast
+import threading
+import warnings
 from typing import TYPE_CHECKING, Literal
 
 from shared.errors import PermanentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_warnings_lock = threading.Lock()
+"""catch_warnings swaps a list of the whole process."""
 
 MAX_TAG_CHARACTERS = 64 * 1024
 TASK = "chat-completion"
@@ -33,10 +38,17 @@ def literal_tag(tags: Mapping[str, str], name: str) -> object | None:
     if len(text) > MAX_TAG_CHARACTERS:
         raise _malformed(name, f"it has {len(text)} characters, at most {MAX_TAG_CHARACTERS} are read")
     try:
-        value: object = ast.literal_eval(text)
+        value: object = _literal(text)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise _malformed(name, f"it is not a Python literal ({type(error).__name__})") from error
     return value
+
+
+def _literal(text: str) -> object:
+    """Without the compiler's warnings: it writes one for each of thousands of mistakes to the log, quoting none."""
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        return ast.literal_eval(text)
 
 
 def model_specific_defaults(tags: Mapping[str, str]) -> dict[str, object]:
