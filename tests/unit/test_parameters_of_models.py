@@ -1,5 +1,9 @@
 """What a base model's tags and properties say."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +17,7 @@ from shared.finetuning.model_tags import (
     require_chat_completion,
 )
 
+ROOT = Path(__file__).parents[2]
 A100 = "Standard_NC24ads_A100_v4"
 V100 = "Standard_NC6s_v3"
 
@@ -125,3 +130,10 @@ def test_a_model_for_other_tasks_is_refused(key: str) -> None:
 )
 def test_a_model_for_chats_or_that_does_not_say_passes(properties: dict[str, str]) -> None:
     require_chat_completion("Phi-4", {}, properties)
+
+
+def test_a_tag_of_thousands_of_mistakes_leaves_the_log_alone() -> None:
+    code = "from shared.finetuning.model_tags import literal_tag; literal_tag({'x': '1' + 'j+1' * 15000}, 'x')"
+    done = subprocess.run([sys.executable, "-W", "always", "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "MalformedModelTag" in done.stderr
+    assert len(done.stderr) < 5000
