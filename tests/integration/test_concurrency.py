@@ -73,7 +73,7 @@ def test_wake_ups_of_one_tuning_handled_by_eight_workers_at_once_are_one_chain_o
 
 
 def test_no_more_jobs_run_than_allowed_and_they_start_in_order_of_arrival(azureml_cloud: Cloud) -> None:
-    datasets = [f"line-{number}" for number in range(5)]
+    datasets = [f"line-{number}" for number in range(4)]
     with app_on(azureml_cloud, max_active_jobs=1) as app, app.workers(4):
         lifecycle = app.instance().lifecycle
         taken = lifecycle.ledger.job_slots()
@@ -85,10 +85,10 @@ def test_no_more_jobs_run_than_allowed_and_they_start_in_order_of_arrival(azurem
         arrived = sorted((app.tunings_of(dataset)[0] for dataset in datasets), key=lambda item: item.arrived)
         shown = {item["id"]: item for item in app.instance().status.tunings()["tunings"]}
         assert [shown[tuning.id]["waiting_for"] for tuning in arrived] == [
-            f"waiting for a job slot: position {place} of 5" for place in range(1, 6)
+            f"waiting for a job slot: position {place} of 4" for place in range(1, 5)
         ]
         assert all(shown[tuning.id]["deadline"] for tuning in arrived)
-        assert [len(app.of_dataset("jobs", dataset)) for dataset in datasets] == [0] * 5
+        assert [len(app.of_dataset("jobs", dataset)) for dataset in datasets] == [0] * 4
 
         app.instance().reconciler.run()  # finds that nobody of this name can hold the slot
         app.until(lambda: all(_state(app, dataset) in TRAINED for dataset in datasets), 60)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared import names
@@ -43,6 +43,7 @@ DATA = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from([WORKSPACE]) | st.text(), st.sampled_from([RUN_COMPLETED, RUN_STATUS_CHANGED]) | JSON, DATA | JSON
 )
