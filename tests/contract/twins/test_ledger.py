@@ -31,6 +31,16 @@ def tuning(name: str) -> Tuning:
     )
 
 
+def test_the_job_slots_are_one_row_that_is_written_by_compare_and_swap(cloud: Subject) -> None:
+    row = cloud.ledger.job_slots()
+    changed = row.value.claimed(tuning("holder")).joined(tuning("waits"))
+    written = cloud.ledger.put(replace(row, value=changed))
+    assert cloud.ledger.job_slots() == written
+    with pytest.raises(RaceLostError):
+        cloud.ledger.put(row)
+    cloud.ledger.put(replace(written, value=changed.left(["holder", "waits"])))
+
+
 def full(name: str) -> Tuning:
     row = replace(
         tuning(name),

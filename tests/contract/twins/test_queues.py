@@ -54,6 +54,18 @@ def test_a_version_is_woken_up_with_its_revision(cloud: Subject) -> None:
     assert parse_version_message(only(cloud.receive(names.DATASET_SETTLED_QUEUE)).body) == wanted
 
 
+def test_a_planned_look_names_its_time(cloud: Subject) -> None:
+    cloud.wake_ups.tuning("t", 0, "2026-11-22T12:00:00+00:00")
+    (message,) = cloud.receive(names.DEPLOYMENT_PROGRESS_QUEUE)
+    assert parse_tuning_message(message.body) == TuningMessage("t", "2026-11-22T12:00:00+00:00")
+
+
+def test_a_message_is_put_back_as_it_was(cloud: Subject) -> None:
+    body = b"no message of ours"
+    cloud.wake_ups.put_back(names.DEPLOYMENT_PROGRESS_QUEUE, body, 0)
+    assert only(cloud.receive(names.DEPLOYMENT_PROGRESS_QUEUE)).body == body
+
+
 def test_two_wake_ups_are_two_messages(cloud: Subject) -> None:
     cloud.wake_ups.tuning("t")
     cloud.wake_ups.tuning("t")

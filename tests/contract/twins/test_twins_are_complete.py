@@ -36,6 +36,7 @@ LIFECYCLE = {
     "intake",
     "smoke_stage",
     "job_events",
+    "poison_messages",
     "reconciler",
     "replayer",
     "status",

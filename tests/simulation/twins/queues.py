@@ -137,8 +137,9 @@ class WakeUpsTwin(WakeUps):
         self._world = world
         self._queues = queues
 
-    def tuning(self, tuning_id: str, delay: float = 0) -> None:
-        self._put("wake_ups.tuning", names.DEPLOYMENT_PROGRESS_QUEUE, {"tuning_id": tuning_id}, delay, tuning_id)
+    def tuning(self, tuning_id: str, delay: float = 0, due: str = "") -> None:
+        body: dict[str, object] = {"tuning_id": tuning_id, "due": due} if due else {"tuning_id": tuning_id}
+        self._put("wake_ups.tuning", names.DEPLOYMENT_PROGRESS_QUEUE, body, delay, tuning_id)
 
     def smoke_test(self, tuning_id: str, delay: float = 0) -> None:
         self._put("wake_ups.smoke_test", names.SMOKE_TEST_QUEUE, {"tuning_id": tuning_id}, delay, tuning_id)
@@ -152,6 +153,11 @@ class WakeUpsTwin(WakeUps):
         of = f"{message.dataset}/{message.version}"
         self._put("wake_ups.version", names.DATASET_SETTLED_QUEUE, body, delay, of)
 
+    def put_back(self, queue: str, body: bytes, delay: float) -> None:
+        self._put_bytes("wake_ups.put_back", queue, body, delay, queue)
+
     def _put(self, operation: str, queue: str, body: dict[str, object], delay: float, of: str) -> None:
-        content = json.dumps(body).encode()
+        self._put_bytes(operation, queue, json.dumps(body).encode(), delay, of)
+
+    def _put_bytes(self, operation: str, queue: str, content: bytes, delay: float, of: str) -> None:
         self._world.effect(operation, lambda: self._queues.send(queue, content, delay), writes=True, of=of)

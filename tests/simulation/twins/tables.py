@@ -10,12 +10,13 @@ import msgspec
 
 from shared import names
 from shared.errors import RaceLostError, TransientError
+from shared.lifecycle.job_slots import JobSlots
 from shared.lifecycle.ledger import Ledger, Versioned
 from shared.lifecycle.records import DatasetVersion, EndpointRecord
 from shared.lifecycle.tuning import Tuning
 from tests.simulation.twins.world import World
 
-Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord)
+Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord, JobSlots)
 Key = tuple[str, str]
 """Partition and row key."""
 
@@ -71,6 +72,10 @@ class LedgerTwin(Ledger):
     def endpoints(self) -> Iterator[Versioned[EndpointRecord]]:
         return self._list("ledger.endpoints", names.ENDPOINTS_TABLE, EndpointRecord)
 
+    def job_slots(self) -> Versioned[JobSlots]:
+        row = self._read("ledger.job_slots", names.SLOTS_TABLE, ("slots", "jobs"), JobSlots)
+        return row or Versioned(JobSlots(), "")
+
     def put(self, row: Versioned[Row]) -> Versioned[Row]:
         table, key = _address(row.value)
         body = msgspec.json.encode(row.value)
@@ -98,9 +103,11 @@ class LedgerTwin(Ledger):
             yield Versioned(msgspec.json.decode(body, type=kind), etag)
 
 
-def _address(value: Tuning | DatasetVersion | EndpointRecord) -> tuple[str, Key]:
+def _address(value: Tuning | DatasetVersion | EndpointRecord | JobSlots) -> tuple[str, Key]:
     if isinstance(value, Tuning):
         return names.TUNINGS_TABLE, ("tuning", value.id)
     if isinstance(value, DatasetVersion):
         return names.VERSIONS_TABLE, (value.dataset, value.version)
+    if isinstance(value, JobSlots):
+        return names.SLOTS_TABLE, ("slots", "jobs")
     return names.ENDPOINTS_TABLE, ("endpoint", value.dataset)
