@@ -136,7 +136,7 @@ def _advance(services: Services, body: bytes) -> None:
 
 @contextmanager
 def app_on(cloud: Cloud, **changes: Any) -> Iterator[App]:
-    """With empty queues; datasets and tunings of earlier tests stay, so each test uses names of its own."""
+    """With empty storage. What earlier tests made in Azure ML stays, so each test uses names of its own."""
     config, credential = cloud.config, ManagedIdentityCredential()
     settings = Settings(
         azure_subscription_id=SUBSCRIPTION_ID,
@@ -160,6 +160,12 @@ def app_on(cloud: Cloud, **changes: Any) -> Iterator[App]:
         for table in names.TABLES:
             with suppress(ResourceExistsError):
                 tables.create_table(table)
+            client = tables.get_table_client(table)
+            for entity in list(client.list_entities(select=["PartitionKey", "RowKey"])):
+                client.delete_entity(entity["PartitionKey"], entity["RowKey"])
+        uploads = blobs.get_container_client(names.DATASETS)
+        for blob in list(uploads.list_blobs()):
+            uploads.delete_blob(blob.name)
         for queue in (*names.QUEUES, *map(names.poison_queue, names.QUEUES)):
             with suppress(ResourceExistsError):
                 queues.create_queue(queue)
