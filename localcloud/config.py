@@ -116,6 +116,61 @@ class Durations:
         return Durations(**{name: seconds * factor for name, seconds in asdict(self).items()})
 
 
+PRICES = {
+    "Standard_NC24ads_A100_v4": 3.673,
+    "Standard_NC48ads_A100_v4": 7.346,
+    "Standard_NC96ads_A100_v4": 14.692,
+    "Standard_ND96asr_v4": 27.197,
+    "Standard_ND96amsr_A100_v4": 32.77,
+    "Standard_NC6s_v3": 3.06,
+    "Standard_NC12s_v3": 6.12,
+    "Standard_NC24s_v3": 12.24,
+    "Standard_NC24rs_v3": 13.464,
+    "Standard_ND40rs_v2": 22.032,
+    "Standard_NC4as_T4_v3": 0.526,
+    "Standard_NC8as_T4_v3": 0.752,
+    "Standard_NC16as_T4_v3": 1.204,
+    "Standard_NC64as_T4_v3": 4.352,
+    "Standard_D12_v2": 0.37,
+    "Standard_DS2_v2": 0.146,
+    "Standard_DS3_v2": 0.293,
+    "Standard_DS4_v2": 0.585,
+    "Standard_F2s_v2": 0.085,
+    "Standard_F4s_v2": 0.169,
+}
+"""Dollars per instance and hour, in the order of the list prices of Linux machines. The cost is simulated: who
+compares it with a bill configures the prices of that bill.
+"""
+
+
+@dataclass(frozen=True)
+class RegistryComponent:
+    """A component of the local registry whose work is done by a program of yours.
+
+    `command` is called with `--job FILE` added; the file and what the program prints are described in
+    localcloud.azureml.executor. `inputs` and `outputs` are written as in chat_completion_pipeline.json beside
+    that module; None takes those of the built-in component of the same name, whose version it then replaces.
+    """
+
+    name: str
+    version: str
+    command: tuple[str, ...]
+    inputs: dict[str, dict[str, Any]] | None = None
+    outputs: dict[str, dict[str, str]] | None = None
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Deployments are resources; a process answers for one when it is called.
+
+    `processes`: how many live at a time before the least recently used one ends, if none of them is at work.
+    `idle_seconds`: one that was not called for so long ends.
+    """
+
+    processes: int = 8
+    idle_seconds: float = 900.0
+
+
 @dataclass(frozen=True)
 class CloudConfig:
     state_dir: str
@@ -134,6 +189,10 @@ class CloudConfig:
     """How long Event Grid waits for the answer of an endpoint. Not scaled: the endpoint's work is real."""
     event_seed: int | None = None
     """Of the randomness in the retry schedule, and of which events get lost when some do."""
+    components: tuple[RegistryComponent, ...] = ()
+    scoring: Scoring = field(default_factory=Scoring)
+    prices: dict[str, float] = field(default_factory=lambda: dict(PRICES))
+    """Per instance and hour, by instance type."""
     fast_training: bool = False
     """Jobs train for one step only, so that tests of the control plane need not wait for a good model."""
 
@@ -201,5 +260,9 @@ class CloudConfig:
                 "event_subscriptions": tuple(map(EventSubscription.of, raw["event_subscriptions"])),
                 "custom_topics": tuple(raw["custom_topics"]),
                 "durations": Durations(**raw["durations"]),
+                "components": tuple(
+                    RegistryComponent(**{**c, "command": tuple(c["command"])}) for c in raw["components"]
+                ),
+                "scoring": Scoring(**raw["scoring"]),
             }
         )

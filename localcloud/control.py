@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fnmatch
 import ipaddress
-import re
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse
 
 from localcloud.azureml.clock import Mode
-from localcloud.faults import CONTROL_PREFIX
+from localcloud.azureml.consistency import facts_of, impossible_states
+from localcloud.azureml.snapshot import snapshot
+from localcloud.faults import FaultError
 from localcloud.http import ArmRoute, CloudError, json_object
 from localcloud.monitor import Trouble
+from localcloud.routing import CONTROL_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,13 +26,18 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from localcloud.azureml import AzureML
-    from localcloud.azureml.endpoints import Deployment, Endpoint
     from localcloud.faults import Faults
     from localcloud.http import Handler
     from localcloud.monitor import Monitor
+    from localcloud.request_log import RequestLog
+    from localcloud.routing import Operation
 
 
-def routes(azureml: AzureML, monitor: Monitor, faults: Faults) -> list[Route]:
+def routes(
+    azureml: AzureML, monitor: Monitor, faults: Faults, requests: RequestLog, operations: Sequence[Operation]
+) -> list[Route]:
+    """`operations` are those that can be named in a fault."""
+
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok", "mode": azureml.clock.mode, "now": azureml.clock.now()})
 
@@ -40,24 +49,32 @@ def routes(azureml: AzureML, monitor: Monitor, faults: Faults) -> list[Route]:
         return FileResponse(file, media_type="text/plain") if file.exists() else PlainTextResponse("")
 
     async def resources(_: Request) -> Response:
-        return JSONResponse(_resources(azureml))
+        return JSONResponse(snapshot(azureml))
 
-    async def requests(request: Request) -> Response:
+    async def consistency(_: Request) -> Response:
+        return JSONResponse({"impossible": impossible_states(facts_of(azureml))})
+
+    async def list_operations(_: Request) -> Response:
+        return JSONResponse([asdict(operation) for operation in operations])
+
+    async def list_requests(request: Request) -> Response:
         since = request.query_params.get("since", "0")
         if not since.isdigit():
             raise CloudError(400, "BadRequest", f"since must be a number, not '{since}'.")
-        return JSONResponse([asdict(requested) for requested in faults.requests(int(since))])
+        wanted = request.query_params.get("operation", "*")
+        lines = (line for line in requests.since(int(since)) if fnmatch.fnmatchcase(line.operation, wanted))
+        return JSONResponse([asdict(line) for line in lines])
 
     async def list_faults(_: Request) -> Response:
-        return JSONResponse(faults.pending())
+        return JSONResponse(faults.shown())
 
     async def add_faults(request: Request) -> Response:
         try:
-            given = await request.json()
+            given = json.loads(await request.body())
             faults.add(given if isinstance(given, list) else [given])
-        except (TypeError, ValueError, re.error) as error:
+        except (FaultError, ValueError) as error:
             raise CloudError(400, "BadRequest", str(error)) from error
-        return JSONResponse(faults.pending())
+        return JSONResponse(faults.shown())
 
     async def clear_faults(_: Request) -> Response:
         faults.clear()
@@ -89,7 +106,9 @@ def routes(azureml: AzureML, monitor: Monitor, faults: Faults) -> list[Route]:
         _route("GET", "/jobs/{job}", job),
         _route("GET", "/jobs/{job}/log", job_log),
         _route("GET", "/resources", resources),
-        _route("GET", "/requests", requests),
+        _route("GET", "/consistency", consistency),
+        _route("GET", "/operations", list_operations),
+        _route("GET", "/requests", list_requests),
         _route("GET", "/faults", list_faults),
         _route("POST", "/faults", add_faults),
         _route("DELETE", "/faults", clear_faults),
@@ -135,70 +154,3 @@ def _job(azureml: AzureML, name: str) -> dict[str, Any]:
         ],
         "metrics": [asdict(metric) for metric in azureml.jobs.metrics(name)],
     }
-
-
-def _resources(azureml: AzureML) -> dict[str, Any]:
-    """Everything that ever was, with its times: what a cost ledger can be checked against."""
-    endpoints = azureml.endpoints
-    deleted_endpoints, deleted_deployments = endpoints.history()
-    return {
-        "jobs": [
-            {
-                "name": job.name,
-                "status": job.status,
-                "created": job.created,
-                "ended": job.ended,
-                "tags": job.tags,
-            }
-            for job in azureml.jobs.all()
-        ],
-        "models": [
-            {
-                "name": model.name,
-                "version": model.version,
-                "uri": model.uri,
-                "created": model.created,
-                "tags": model.tags,
-            }
-            for model in azureml.models.all()
-        ],
-        "endpoints": [
-            *_endpoints(azureml, endpoints.all()),
-            *_endpoints(azureml, deleted_endpoints),
-        ],
-        "deployments": [
-            *_deployments(azureml, endpoints.all_deployments()),
-            *_deployments(azureml, deleted_deployments),
-        ],
-    }
-
-
-def _endpoints(azureml: AzureML, endpoints: Sequence[Endpoint]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": endpoint.name,
-            "state": "Deleted" if endpoint.deleted else azureml.endpoints.state(endpoint),
-            "traffic": endpoint.traffic,
-            "tags": endpoint.tags,
-            "created": endpoint.created,
-            "deleted": endpoint.deleted,
-        }
-        for endpoint in endpoints
-    ]
-
-
-def _deployments(azureml: AzureML, deployments: Sequence[Deployment]) -> list[dict[str, Any]]:
-    return [
-        {
-            "endpoint": deployment.endpoint,
-            "name": deployment.name,
-            "state": "Deleted" if deployment.deleted else azureml.endpoints.state(deployment),
-            "model": deployment.model,
-            "instance_type": deployment.properties.get("instanceType"),
-            "instance_count": deployment.sku.get("capacity"),
-            "tags": deployment.tags,
-            "created": deployment.created,
-            "deleted": deployment.deleted,
-        }
-        for deployment in deployments
-    ]

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,15 +25,19 @@ from localcloud.config import CloudConfig
 from localcloud.eventgrid import EventGrid
 from localcloud.faults import Faults
 from localcloud.http import CloudError, error_response, unknown_operation
+from localcloud.injection import Injection
 from localcloud.monitor import Monitor
+from localcloud.outbox import Outbox
+from localcloud.request_log import RequestLog
+from localcloud.routing import CloudRouter, operations_of
 from localcloud.store import Store
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from starlette.routing import Route
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from localcloud.events import EventSink
 
@@ -54,21 +59,39 @@ class Server:
         *,
         runners: Runners | None = None,
         more_routes: Sequence[Route] = (),
+        faults: Faults | None = None,
+        crash: Callable[[], None] | None = None,
     ) -> None:
+        """`faults` are what the control API changes, to be given when Event Grid shares them. `crash` ends the
+        process as kill -9 does; without it, no fault can do that.
+        """
         self._store = Store(Path(config.state_dir, DATABASE))
-        self.azureml = AzureML(config, self._store, events, runners or Runners())
+        self.azureml = AzureML(config, self._store, Outbox(self._store, events), runners or Runners())
         self.monitor = Monitor(self.azureml.usage, self.azureml.endpoints.existed)
-        app = Starlette(
-            routes=[*self.azureml.routes, *self.monitor.routes, *more_routes],
-            exception_handlers={CloudError: error_response, HTTPException: unknown_operation},
-        )
-        faults = Faults(app)
-        app.routes.extend(control.routes(self.azureml, self.monitor, faults))
+        faults, requests = faults or Faults(), RequestLog()
+        cloud = [*self.azureml.routes, *self.monitor.routes, *more_routes]
+        controls = control.routes(self.azureml, self.monitor, faults, requests, operations_of(cloud))
+        router = CloudRouter([*cloud, *controls])
+        app = Starlette(exception_handlers={CloudError: error_response, HTTPException: unknown_operation})
+        app.router = router
+        injection = Injection(self._durable(app), router.find, faults, requests, crash or _no_crash)
         tokens = Starlette(routes=identity.routes(config))
         self._servers = (
-            _listener(faults, config.ports.azure, config.server_cert, config.server_key),
+            _listener(injection, config.ports.azure, config.server_cert, config.server_key),
             _listener(tokens, config.ports.identity),
         )
+
+    def _durable(self, app: ASGIApp) -> ASGIApp:
+        """What an answer tells of is committed before it is sent."""
+
+        async def durable(scope: Scope, receive: Receive, send: Send) -> None:
+            async def sending(message: Message) -> None:
+                self._store.commit()
+                await send(message)
+
+            await app(scope, receive, sending)
+
+        return durable
 
     def stop(self) -> None:
         for server in self._servers:
@@ -111,6 +134,10 @@ class _Uvicorn(uvicorn.Server):
                 connection.transport.abort()
 
 
+def _no_crash() -> None:
+    raise RuntimeError("this server shares its process with others and is not ended by a fault")
+
+
 def _listener(app: ASGIApp, port: int, certificate: Path | None = None, key: Path | None = None) -> _Uvicorn:
     return _Uvicorn(
         uvicorn.Config(
@@ -130,8 +157,16 @@ def _listener(app: ASGIApp, port: int, certificate: Path | None = None, key: Pat
 
 
 async def _main(config: CloudConfig) -> None:
-    grid = EventGrid(config, Path(config.state_dir, EVENTS_DATABASE))
-    server = Server(config, grid, runners=Runners.from_environment(), more_routes=grid.routes)
+    faults = Faults()
+    grid = EventGrid(config, Path(config.state_dir, EVENTS_DATABASE), fate=faults.of_event)
+    server = Server(
+        config,
+        grid,
+        runners=Runners.from_environment(),
+        more_routes=grid.routes,
+        faults=faults,
+        crash=lambda: os.kill(os.getpid(), signal.SIGKILL),
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import threading
@@ -10,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from _typeshed import DataclassInstance
@@ -26,12 +27,19 @@ _BEYOND = "\U0010ffff"
 
 
 class Store:
-    """Documents by collection and key, in key order. Thread-safe; what was written is there after a crash."""
+    """Documents by collection and key, in key order. Thread-safe; what was written is there after a crash.
+
+    In an event loop, what one step (between two awaits) writes is one commit, all of it or nothing: code
+    that changes several documents without awaiting leaves no half of its change behind when it is killed. It
+    is committed when the loop goes on, or by `commit`. Without a loop, each write is a commit.
+    """
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
         self._depth = 0
+        self._closed = False
+        self._listeners: list[Callable[[], None]] = []
         self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         # WAL with synchronous=NORMAL can lose the last writes to a power cut, not to the death of a process.
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -42,6 +50,17 @@ class Store:
             " PRIMARY KEY (collection, key)) WITHOUT ROWID"
         )
 
+    def after_commit(self, listener: Callable[[], None]) -> None:
+        """Call it after every commit from now on. What it writes belongs to the next one."""
+        self._listeners.append(listener)
+
+    def index(self, collection: str, field: str) -> None:
+        """Make `where` fast for this field of the documents of a collection."""
+        name, found = f"{collection}_{field}", _field(field)
+        if not name.isidentifier():
+            raise ValueError(f"no index can be named {name}")
+        self._db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON documents ({found}) WHERE collection = '{collection}'")
+
     def get(self, collection: str, key: str) -> Document | None:
         with self._lock:
             row = self._db.execute(
@@ -49,24 +68,29 @@ class Store:
             ).fetchone()
         return None if row is None else _parsed(row[0])
 
-    def put(self, collection: str, key: str, document: Document) -> None:
+    def where(self, collection: str, field: str, value: str) -> list[Document]:
+        """Those whose field has this value, in key order; fast after `index`. Both names are identifiers."""
+        # Both names come from code, not from a client, and only as literals do they match the index.
+        condition = f"collection = '{collection}' AND {_field(field)} = ?"
+        query = f"SELECT body FROM documents WHERE {condition} ORDER BY key"  # noqa: S608 - see above
         with self._lock:
-            self._db.execute(
-                "INSERT INTO documents VALUES (?, ?, ?)"
-                " ON CONFLICT (collection, key) DO UPDATE SET body = excluded.body",
-                (collection, key, json.dumps(document, separators=(",", ":"))),
-            )
+            rows = self._db.execute(query, (value,)).fetchall()
+        return [_parsed(body) for (body,) in rows]
+
+    def put(self, collection: str, key: str, document: Document) -> None:
+        self._write(
+            "INSERT INTO documents VALUES (?, ?, ?) ON CONFLICT (collection, key) DO UPDATE SET body = excluded.body",
+            (collection, key, json.dumps(document, separators=(",", ":"))),
+        )
 
     def delete(self, collection: str, key: str) -> None:
-        with self._lock:
-            self._db.execute("DELETE FROM documents WHERE collection = ? AND key = ?", (collection, key))
+        self._write("DELETE FROM documents WHERE collection = ? AND key = ?", (collection, key))
 
     def delete_prefix(self, collection: str, prefix: str) -> None:
-        with self._lock:
-            self._db.execute(
-                "DELETE FROM documents WHERE collection = ? AND key >= ? AND key < ?",
-                (collection, prefix, prefix + _BEYOND),
-            )
+        self._write(
+            "DELETE FROM documents WHERE collection = ? AND key >= ? AND key < ?",
+            (collection, prefix, prefix + _BEYOND),
+        )
 
     def scan(self, collection: str, start: str = "", end: str | None = None) -> list[tuple[str, Document]]:
         """Keys in [start, end), in order; without `end`, all that begin with `start`."""
@@ -79,34 +103,72 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes inside or none. May be nested: the outermost one commits."""
+        """All writes inside or none, also when it ends with an exception. May be nested."""
         with self._lock:
             if self._depth == 0:
-                self._db.execute("BEGIN IMMEDIATE")
+                self._begin_step()
+                self._db.execute("SAVEPOINT explicit")
             self._depth += 1
             try:
                 yield
             except BaseException:
                 self._depth -= 1
                 if self._depth == 0:
-                    self._db.execute("ROLLBACK")
+                    self._db.execute("ROLLBACK TO explicit")
+                    self._db.execute("RELEASE explicit")
                 raise
             self._depth -= 1
-            if self._depth == 0:
-                self._db.execute("COMMIT")
+            if self._depth > 0:
+                return
+            self._db.execute("RELEASE explicit")
+        self._notify_if_committed()
+
+    def commit(self) -> None:
+        """Make durable what this step of the event loop has written so far. Not inside a transaction."""
+        with self._lock:
+            if self._closed or not self._db.in_transaction:
+                return
+            self._db.execute("COMMIT")
+        self._notify_if_committed()
 
     def close(self) -> None:
         with self._lock:
+            self.commit()
+            self._closed = True
             self._db.close()
+
+    def _write(self, statement: str, values: tuple[str, ...]) -> None:
+        with self._lock:
+            self._begin_step()
+            self._db.execute(statement, values)
+        self._notify_if_committed()
+
+    def _begin_step(self) -> None:
+        if self._db.in_transaction:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # no loop, no steps
+        self._db.execute("BEGIN IMMEDIATE")
+        loop.call_soon(self.commit)
+
+    def _notify_if_committed(self) -> None:
+        if not self._db.in_transaction:
+            for listener in self._listeners:
+                listener()
 
 
 class Collection(Generic[Record]):
     """A collection whose documents are one flat dataclass with JSON-able fields."""
 
-    def __init__(self, store: Store, name: str, record: type[Record]) -> None:
+    def __init__(self, store: Store, name: str, record: type[Record], *, index: Sequence[str] = ()) -> None:
+        """`index`: the fields that `where` is asked for."""
         self._store = store
         self._name = name
         self._record = record
+        for field in index:
+            store.index(name, field)
 
     def get(self, key: str) -> Record | None:
         document = self._store.get(self._name, key)
@@ -121,8 +183,18 @@ class Collection(Generic[Record]):
     def delete_prefix(self, prefix: str) -> None:
         self._store.delete_prefix(self._name, prefix)
 
+    def where(self, field: str, value: str) -> list[Record]:
+        return [self._record(**document) for document in self._store.where(self._name, field, value)]
+
     def all(self, prefix: str = "") -> list[Record]:
         return [self._record(**document) for _, document in self._store.scan(self._name, prefix)]
+
+
+def _field(name: str) -> str:
+    """Raises ValueError for what is no name: it becomes part of a statement."""
+    if not name.isidentifier():
+        raise ValueError(f"{name} is no field")
+    return f"json_extract(body, '$.{name}')"
 
 
 def _parsed(body: str) -> Document:

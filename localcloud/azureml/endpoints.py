@@ -84,8 +84,8 @@ class Endpoints:
         self._clock = clock
         self._operations = operations
         self._durations = durations
-        self._endpoints = Collection(store, "endpoints", Endpoint)
-        self._deployments = Collection(store, "deployments", Deployment)
+        self._endpoints = Collection(store, "endpoints", Endpoint, index=("pending",))
+        self._deployments = Collection(store, "deployments", Deployment, index=("pending",))
         self._deleted_endpoints = Collection(store, "deleted_endpoints", Endpoint)
         self._deleted_deployments = Collection(store, "deleted_deployments", Deployment)
 
@@ -255,11 +255,11 @@ class Endpoints:
 
     def settle(self) -> None:
         """Move what is due from being deleted to deleted."""
-        for deployment in self._deployments.all():
+        for deployment in self._deployments.where("pending", "Deleting"):
             ended = self._deleted_at(deployment)
             if ended is not None:
                 self._bury_deployment(deployment, ended)
-        for endpoint in self._endpoints.all():
+        for endpoint in self._endpoints.where("pending", "Deleting"):
             ended = self._deleted_at(endpoint)
             if ended is not None:
                 with self._store.transaction():
@@ -285,8 +285,7 @@ class Endpoints:
         log.info("deployment %s: deleted", deployment.key)
 
     def _deleted_at(self, resource: Endpoint | Deployment) -> float | None:
-        if resource.pending != "Deleting":
-            return None
+        """Of a resource whose last operation is its deletion."""
         operation = self._operations.look(resource.operation)
         return None if operation is None else operation.ended
 

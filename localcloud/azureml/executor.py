@@ -1,8 +1,10 @@
 """Runs the jobs: each is driven by one task from NotStarted to its end; one trains at a time.
 
-The training program prints one JSON object per line: `type` is step_started, step_completed, step_failed (with
-`code` and `message`) or metric (with `name`, `value`, `at`, `total`), all have `step`. Its standard error is the log.
-Its exit code is 0 only if the model is in the output folders.
+The program of a component is called with `--job FILE`, a JSON object: `inputs` (literals, and paths of assets),
+`outputs` (folders that exist, to be filled), `work_dir`, and `fast` (do as little as possible). It prints one JSON
+object per line: `type` is step_started, step_completed, step_failed (with `code` and `message`) or metric (with `name`,
+`value`, `at`, `total`), all have `step`. Its standard error is the log. Its exit code is 0 only if the model is in the
+output folders.
 """
 
 from __future__ import annotations
@@ -90,6 +92,10 @@ class Executor:
         else:
             task.cancel()
 
+    def driven(self) -> frozenset[str]:
+        """Names of the jobs that are under way."""
+        return frozenset(self._tasks)
+
     async def close(self) -> None:
         """Stop all trainings; their jobs stay unfinished and run again after a restart."""
         tasks = list(self._tasks.values())
@@ -157,7 +163,7 @@ class Executor:
         )
         with self._jobs.log_file(name).open("ab") as log_file:
             process = await asyncio.create_subprocess_exec(
-                *self._runners.training,
+                *(component.command or self._runners.training),
                 *("--job", str(order)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,

@@ -151,7 +151,7 @@ class Jobs:
         self._events = events
         self._folder = folder
         self._jobs = Collection(store, "jobs", Job)
-        self._steps = Collection(store, "steps", Step)
+        self._steps = Collection(store, "steps", Step, index=("run_id",))
         self._metrics = Collection(store, "metrics", Metric)
 
     def get(self, name: str) -> Job:
@@ -224,7 +224,7 @@ class Jobs:
         return self._steps.all(f"{name}/")
 
     def find_step(self, run_id: str) -> Step | None:
-        return next((step for step in self._steps.all() if step.run_id == run_id), None)
+        return next(iter(self._steps.where("run_id", run_id)), None)
 
     def start_step(self, name: str, step_name: str) -> None:
         order = len(self.steps(name))

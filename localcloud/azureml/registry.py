@@ -13,7 +13,7 @@ from localcloud.azureml import errors
 from localcloud.config import REGISTRY
 
 if TYPE_CHECKING:
-    from localcloud.config import CloudConfig, RegistryModel
+    from localcloud.config import CloudConfig, RegistryComponent, RegistryModel
 
 AssetKind = Literal["models", "components"]
 
@@ -60,6 +60,8 @@ class Component:
     version: str
     inputs: dict[str, ComponentInput]
     outputs: dict[str, dict[str, str]]
+    command: tuple[str, ...] = ()
+    """The program that does its work; empty: the training of the local cloud."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class AssetId:
 class Registry:
     def __init__(self, config: CloudConfig) -> None:
         self._models = config.models
+        self._components = _with_configured(_components(), config.components)
 
     def require(self, registry: str) -> None:
         if registry.lower() != REGISTRY:
@@ -88,7 +91,7 @@ class Registry:
 
     def components(self, name: str) -> list[Component]:
         """Its versions, newest first. Raises UserError 404."""
-        found = [component for component in _components() if component.name == name]
+        found = [component for component in self._components if component.name == name]
         if not found:
             raise errors.asset_not_found("Component", name, None, REGISTRY)
         return found[::-1]
@@ -118,6 +121,26 @@ def _components() -> tuple[Component, ...]:
     facts = json.loads(Path(__file__).with_name("chat_completion_pipeline.json").read_text())
     inputs = {name: _component_input(name, fact) for name, fact in facts["inputs"].items()}
     return tuple(Component(facts["name"], version, inputs, facts["outputs"]) for version in facts["versions"])
+
+
+def _with_configured(
+    built_in: tuple[Component, ...], configured: tuple[RegistryComponent, ...]
+) -> tuple[Component, ...]:
+    """Oldest version of a name first. Raises ValueError for a component without an interface."""
+    found = {(component.name, component.version): component for component in built_in}
+    for given in configured:
+        alike = next((component for component in built_in if component.name == given.name), None)
+        if alike is None and (given.inputs is None or given.outputs is None):
+            raise ValueError(f"component {given.name} is not built in: it needs inputs and outputs")
+        inputs = None if given.inputs is None else {key: _component_input(key, f) for key, f in given.inputs.items()}
+        found[given.name, given.version] = Component(
+            given.name,
+            given.version,
+            alike.inputs if inputs is None and alike is not None else inputs or {},
+            alike.outputs if given.outputs is None and alike is not None else given.outputs or {},
+            given.command,
+        )
+    return tuple(found.values())
 
 
 def _component_input(name: str, fact: dict[str, Any]) -> ComponentInput:

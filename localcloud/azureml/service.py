@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from localcloud.azureml.api import deployments, endpoints, history, jobs, models, registry, scoring, workspace
 from localcloud.azureml.api.wire import Arm
+from localcloud.azureml.billing import Billing
 from localcloud.azureml.clock import Clock
 from localcloud.azureml.endpoints import Endpoints
 from localcloud.azureml.executor import Executor
@@ -40,10 +41,12 @@ class AzureML:
     def __init__(self, config: CloudConfig, store: Store, events: EventSink, runners: Runners) -> None:
         folder = Path(config.state_dir).resolve() / "azureml"
         arm = Arm(config)
+        self.store = store
         self.clock = Clock(store)
         self.operations = Operations(store, self.clock)
         self.registry = Registry(config)
         self.usage = Usage(store)
+        self.billing = Billing(store, config.prices)
         self.jobs = Jobs(store, self.clock, events, folder / "jobs")
         self.models = Models(store, self.clock, self.jobs, events)
         self.endpoints = Endpoints(store, self.clock, self.operations, config.durations)
@@ -54,8 +57,9 @@ class AzureML:
             self.models,
             self.operations,
             inputs,
-            Workers(runners),
+            Workers(runners, config.scoring),
             self.usage,
+            self.billing,
             folder / "deployments",
         )
         self.routes: list[Route] = [

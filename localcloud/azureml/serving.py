@@ -26,6 +26,7 @@ from localcloud.http import CloudError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from localcloud.azureml.billing import Billing
     from localcloud.azureml.endpoints import Deployment, Endpoint, Endpoints
     from localcloud.azureml.inputs import Inputs
     from localcloud.azureml.models import Models
@@ -62,6 +63,7 @@ class Serving:
         inputs: Inputs,
         workers: Workers,
         usage: Usage,
+        billing: Billing,
         folder: Path,
     ) -> None:
         self._endpoints = endpoints
@@ -70,9 +72,12 @@ class Serving:
         self._inputs = inputs
         self._workers = workers
         self._usage = usage
+        self._billing = billing
         self._folder = folder
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
         self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._loading: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._loaded: set[Path] = set()
 
     def resume(self) -> None:
         """Bring up what was coming up when the emulator ended; the others start when they are called."""
@@ -92,19 +97,25 @@ class Serving:
         self._models.get(match["name"], match["version"])
 
     def bring_up(self, deployment: Deployment) -> None:
+        """To be called in the step that creates or changes it."""
+        self._billing.note(deployment)
         task = asyncio.create_task(self._bring_up(deployment), name=f"deployment {deployment.key}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = deployment.key
+        task.add_done_callback(self._tasks.pop)
+
+    def coming_up(self) -> frozenset[str]:
+        """Keys of the deployments that are being brought up."""
+        return frozenset(self._tasks.values())
 
     def logs(self, deployment: Deployment, lines: int) -> str:
         return tail(self._log_file(deployment.key), lines)
 
     async def reap(self) -> None:
-        """Stop the workers of deployments that are gone."""
-        living = {deployment.key for deployment in self._endpoints.all_deployments()}
+        """Stop the workers of deployments that are gone, and those that nobody calls."""
         for key in self._workers.running():
-            if key not in living:
+            if not self._exists(key):
                 await self._workers.stop(key)
+        await self._workers.stop_idle()
 
     async def close(self) -> None:
         tasks = list(self._tasks)
@@ -135,7 +146,7 @@ class Serving:
             return Scored(404, text.encode())
         try:
             worker = await self._worker(deployment)
-        except WorkerError as error:
+        except (WorkerError, CloudError) as error:
             log.warning("deployment %s: does not start: %s", deployment.key, error)
             return Scored(503, b"The deployment is not ready.", deployment=deployment.name)
         return await self._forward(deployment, worker, body, content_type)
@@ -146,12 +157,13 @@ class Serving:
         """
         name = deployment.name
         try:
-            answer = await self._workers.client.post(
-                worker.url("/score"),
-                content=body,
-                headers={"content-type": content_type},
-                timeout=_timeout(deployment),
-            )
+            with self._workers.calling(worker):
+                answer = await self._workers.client.post(
+                    worker.url("/score"),
+                    content=body,
+                    headers={"content-type": content_type},
+                    timeout=_timeout(deployment),
+                )
         except httpx.TimeoutException:
             return Scored(408, b"upstream request timeout", deployment=name)
         except httpx.HTTPError:
@@ -180,21 +192,40 @@ class Serving:
         return serving[name]
 
     async def _worker(self, deployment: Deployment) -> Worker:
-        """The one that runs, else (after a crash, or a restart of the emulator) a new one. Raises WorkerError."""
+        """The one that runs, else (it crashed, was idle, or was never called) a new one. Raises WorkerError."""
         async with self._starting[deployment.key]:
             worker = self._workers.get(deployment.key)
             if worker is not None:
                 return worker
-            log.info("deployment %s: starting its worker again", deployment.key)
-            folder = Path(deployment.serving_model)
+            log.info("deployment %s: starting its worker", deployment.key)
+            newest = self._endpoints.get_deployment(deployment.endpoint, deployment.name)
+            folder = Path(newest.serving_model)
             return await self._workers.launch(deployment.key, folder, self._log_file(deployment.key))
+
+    async def _prove(self, deployment: Deployment, folder: Path) -> None:
+        """Show that a container with this model gets healthy. Raises WorkerError.
+
+        A model that loaded before does so again: only a worker that runs for the deployment is replaced.
+        """
+        async with self._loading[folder], self._starting[deployment.key]:
+            if folder in self._loaded and self._workers.get(deployment.key) is None:
+                _note(self._log_file(deployment.key), f"{folder.name} is known to load; waiting for the first request")
+                return
+            await self._workers.launch(deployment.key, folder, self._log_file(deployment.key))
+            self._loaded.add(folder)
+
+    def _exists(self, key: str) -> bool:
+        try:
+            self._endpoints.get_deployment(*key.split("/", 1))
+        except CloudError:
+            return False
+        return True
 
     async def _bring_up(self, deployment: Deployment) -> None:
         operation = deployment.operation
         try:
             folder = await self._model_folder(deployment.model)
-            async with self._starting[deployment.key]:
-                await self._workers.launch(deployment.key, folder, self._log_file(deployment.key))
+            await self._prove(deployment, folder)
         except (InputError, CloudError) as error:
             message = f"Unable to download user model or code artifacts: {error.message}"
             self._operations.fail(operation, "BadArgument", message)
@@ -227,6 +258,12 @@ class Serving:
 
     def _log_file(self, key: str) -> Path:
         return self._folder / key / "container.log"
+
+
+def _note(log_file: Path, line: str) -> None:
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with log_file.open("a") as output:
+        output.write(f"{line}\n")
 
 
 def new_request_id() -> str:

@@ -20,6 +20,7 @@ from localcloud.eventgrid.handshake import Handshake, Validation
 from localcloud.eventgrid.storage_topic import JOURNAL, StorageTopic
 from localcloud.eventgrid.store import Accepted, Store
 from localcloud.eventgrid.topics import topics_of
+from localcloud.faults import EventFate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +49,9 @@ class EventGrid:
         *,
         clock: Callable[[], float] = time.time,
         random: random_module.Random | None = None,
+        fate: Callable[[str, str], EventFate] = lambda _event_type, _subject: EventFate(),
     ) -> None:
+        """`fate` says, by type and subject, which injected fault hits an event."""
         names = [subscription.name for subscription in config.event_subscriptions]
         if len(set(names)) != len(names):
             raise ValueError(f"event subscriptions need different names: {names}")
@@ -58,6 +61,7 @@ class EventGrid:
         self._config = config
         self._clock = clock
         self._random = random or random_module.Random(config.event_seed)  # noqa: S311 - nothing here is a secret
+        self._fate = fate
         self._store = Store(database)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._subscribers: list[Subscriber] = []
@@ -126,7 +130,8 @@ class EventGrid:
         recipients = tuple(s.name for s in self._config.event_subscriptions if subscriptions.wants(s, event))
         if faults.duplicate:
             recipients += recipients
-        return Accepted(event, recipients, now + faults.delay)
+        delays = self._fate(event.type, event.subject).delays
+        return Accepted(event, recipients, now + faults.delay, lost=not delays, delays=delays)
 
     def _subscriber(self, subscription: EventSubscription, client: httpx.AsyncClient, blobs: Blobs) -> Subscriber:
         scale, clock = self._config.event_retry_scale, self._clock

@@ -51,12 +51,16 @@ class LogPosition:
 
 @dataclass(frozen=True)
 class Accepted:
-    """An event with what it causes. `recipients` may name a subscription twice: it is delivered twice."""
+    """An event with what it causes. `recipients` may name a subscription twice: it is delivered twice.
+
+    Each delivery is made once per entry of `delays`, that many seconds after `due`.
+    """
 
     event: Event
     recipients: tuple[str, ...]
     due: float
     lost: bool = False
+    delays: tuple[float, ...] = (0.0,)
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ class Store:
                 ).lastrowid
                 self._db.executemany(
                     "INSERT INTO deliveries (event, subscription, state, due) VALUES (?, ?, 'pending', ?)",
-                    [(sequence, recipient, item.due) for recipient in item.recipients],
+                    [(sequence, name, item.due + delay) for name in item.recipients for delay in item.delays],
                 )
             if read:
                 file, position = read

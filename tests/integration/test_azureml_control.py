@@ -170,7 +170,7 @@ def test_the_request_log_says_what_was_asked_but_not_with_which_words(cloud: Clo
     cloud.arm("GET", "/onlineEndpoints/logged")
 
     [line] = cloud.control("GET", f"/requests?since={since}")
-    assert set(line) == {"number", "time", "method", "path", "query", "status", "ms"}
+    assert set(line) == {"number", "time", "operation", "method", "path", "query", "status", "ms", "fault"}
     assert (line["method"], line["status"]) == ("GET", 404)
     assert line["path"].endswith("/onlineEndpoints/logged")
     assert line["query"] == "api-version=2023-04-01-preview"
