@@ -11,6 +11,7 @@ import hmac
 import json
 import logging
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials import AccessToken
@@ -62,14 +63,20 @@ def audience_of(token: str, now: float | None = None) -> str:
 
     The signature is not checked, as in Azurite: tests may bring tokens of their own making.
     """
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
-        audience, begins, ends = str(claims["aud"]), float(claims.get("nbf", 0)), float(claims["exp"])
-    except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise InvalidTokenError("The access token is invalid.") from error
+    audience, begins, ends = _claims(token)
     if not begins - 300 <= (time.time() if now is None else now) < ends:
         raise InvalidTokenError("The access token expiry time is in the past, or it is not valid yet.")
     return audience
+
+
+@lru_cache(maxsize=64)
+def _claims(token: str) -> tuple[str, float, float]:
+    """Audience, not before, expires. Raises InvalidTokenError."""
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        return str(claims["aud"]), float(claims.get("nbf", 0)), float(claims["exp"])
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise InvalidTokenError("The access token is invalid.") from error
 
 
 class LocalCredential:

@@ -47,7 +47,7 @@ class RequestLog:
     ) -> None:
         """Signatures and keys in the query are not kept."""
         self._number += 1
-        query = _SECRET.sub(r"\1...", query) if "=" in query else query
+        query = _SECRET.sub(r"\1...", query) if "&" in query or not query.startswith("api-version=") else query
         self._lines.append(Requested(self._number, time, operation, method, path, query, status, ms, fault))
 
     def since(self, number: int) -> list[Requested]:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
@@ -26,6 +24,7 @@ from localcloud.eventgrid import EventGrid
 from localcloud.faults import Faults
 from localcloud.http import CloudError, error_response, unknown_operation
 from localcloud.injection import Injection
+from localcloud.listener import listener
 from localcloud.monitor import Monitor
 from localcloud.outbox import Outbox
 from localcloud.request_log import RequestLog
@@ -33,8 +32,7 @@ from localcloud.routing import CloudRouter, operations_of
 from localcloud.store import Store
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from starlette.routing import Route
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -45,8 +43,6 @@ log = logging.getLogger(__name__)
 
 DATABASE = "azure.db"
 EVENTS_DATABASE = "eventgrid.db"
-
-_GRACE = 0.3
 
 
 class Server:
@@ -77,8 +73,8 @@ class Server:
         injection = Injection(self._durable(app), router.find, faults, requests, crash or _no_crash)
         tokens = Starlette(routes=identity.routes(config))
         self._servers = (
-            _listener(injection, config.ports.azure, config.server_cert, config.server_key),
-            _listener(tokens, config.ports.identity),
+            listener(injection, config.ports.azure, config.server_cert, config.server_key),
+            listener(tokens, config.ports.identity),
         )
 
     def _durable(self, app: ASGIApp) -> ASGIApp:
@@ -116,44 +112,8 @@ class Server:
         await asyncio.gather(*(server.serve() for server in self._servers))
 
 
-class _Uvicorn(uvicorn.Server):
-    """Leaves the signals to the process, which has two of these, and does not wait for idle clients."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Requests under way have a moment. Over TLS, an idle client would hold its connection for long."""
-        asyncio.get_running_loop().call_later(_GRACE, self._abort_connections)
-        await super().shutdown(sockets)
-
-    def _abort_connections(self) -> None:
-        for connection in list(self.server_state.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
-
-
 def _no_crash() -> None:
     raise RuntimeError("this server shares its process with others and is not ended by a fault")
-
-
-def _listener(app: ASGIApp, port: int, certificate: Path | None = None, key: Path | None = None) -> _Uvicorn:
-    return _Uvicorn(
-        uvicorn.Config(
-            app,
-            host="127.0.0.1",
-            port=port,
-            access_log=False,
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            timeout_keep_alive=300,
-            timeout_graceful_shutdown=5,
-            ssl_certfile=certificate,
-            ssl_keyfile=key,
-        )
-    )
 
 
 async def _main(config: CloudConfig) -> None:
