@@ -25,7 +25,7 @@ class FaultError(Exception):
 class Chance:
     """How often a rule hits what it matches: never the first `skip`, then `times` in all, None for ever.
 
-    With a `probability` the n-th request for one thing is decided by `seed`, the thing and n alone: the same
+    With a `probability` the n-th request for one thing is decided by the rule, its `seed` and n alone: the same
     client gets the same faults however its threads interleave. Without one every match is hit, once unless
     `times` says otherwise.
     """
@@ -134,8 +134,8 @@ class _Active:
         return True
 
     def draw(self, thing: str, purpose: str = "") -> float:
-        """In [0, 1), by the seed, the thing, and how often it was asked."""
-        text = f"{self.rule.seed}/{purpose}/{thing}/{self.asked[thing]}"
+        """In [0, 1), by the rule with its seed, the thing, and how often it was asked."""
+        text = f"{self.rule}/{purpose}/{thing}/{self.asked[thing]}"
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big") / (1 << 56)
 
     def shown(self) -> dict[str, Any]:
