@@ -48,7 +48,7 @@ class SoakCloud:
             method,
             f"{self.config.azure_url}/_localcloud/{path}",
             json=body,
-            verify=False,  # noqa: S501 - this machine's own control API
+            verify=False,
             trust_env=False,
             timeout=60,
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +49,7 @@ class Arm:
             connection_verify=str(config.ca_file),
             read_timeout=20,
         )
-        self.scoring = httpx.Client(base_url=self._base, verify=False, trust_env=False, timeout=60)  # noqa: S501 - the ARM calls prove the certificate
+        self.scoring = httpx.Client(base_url=self._base, verify=False, trust_env=False, timeout=60)
 
     def close(self) -> None:
         self._client.close()
@@ -184,15 +185,13 @@ class Flow:
         time.sleep(_POLL)
 
 
-def run_all(flows: list[Flow], threads: int, watch: Callable[[], None] = lambda: None) -> None:
-    """All of them, `threads` at a time; `watch` is called about every half second. Raises the first FlowError."""
-    from concurrent.futures import ThreadPoolExecutor, wait
-
+def run_all(flows: list[Flow], threads: int, watch: Callable[[], None], every: float) -> None:
+    """All of them, `threads` at a time; `watch` is called `every` so many seconds. Raises the first FlowError."""
     with ThreadPoolExecutor(threads) as pool:
         pending = {pool.submit(flow.run) for flow in flows}
         try:
             while pending:
-                done, pending = wait(pending, timeout=0.5)
+                done, pending = wait(pending, timeout=every, return_when=FIRST_EXCEPTION)
                 for future in done:
                     future.result()
                 watch()

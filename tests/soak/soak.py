@@ -45,7 +45,7 @@ def soak(folder: Path, flows: int, seed: int) -> Soaked:
             seen.update(dict.fromkeys(cloud.impossible()))
 
         try:
-            run_all(started, THREADS, watch)
+            run_all(started, THREADS, watch, 0.5)
         finally:
             arm.close()
         watch()
