@@ -73,7 +73,7 @@ class SoakCloud:
 
 
 @contextmanager
-def soak_cloud(folder: Path) -> Iterator[SoakCloud]:
+def soak_cloud(folder: Path, **changes: Any) -> Iterator[SoakCloud]:
     model = folder / "premade"
     model.mkdir()
     (model / "MLmodel").write_text("flavors: {}\n")
@@ -82,6 +82,7 @@ def soak_cloud(folder: Path) -> Iterator[SoakCloud]:
         folder,
         components=(RegistryComponent("chat_completion_pipeline", "0.0.82", command),),
         scoring=Scoring(processes=4, idle_seconds=5),
+        **changes,
     )
     cloud = SoakCloud(config, _started(config))
     try:
