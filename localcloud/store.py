@@ -6,8 +6,8 @@ import asyncio
 import json
 import sqlite3
 import threading
+from collections import Counter
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Store:
         self._depth = 0
         self._closed = False
         self._listeners: list[Callable[[], None]] = []
+        self._changes: Counter[str] = Counter()
+        self._rollbacks = 0
         self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         # WAL with synchronous=NORMAL can lose the last writes to a power cut, not to the death of a process.
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -60,6 +62,10 @@ class Store:
         if not name.isidentifier():
             raise ValueError(f"no index can be named {name}")
         self._db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON documents ({found}) WHERE collection = '{collection}'")
+
+    def version(self, collection: str) -> tuple[int, int]:
+        """Another one whenever something in the collection may have changed."""
+        return self._changes[collection], self._rollbacks
 
     def get(self, collection: str, key: str) -> Document | None:
         with self._lock:
@@ -114,6 +120,7 @@ class Store:
             except BaseException:
                 self._depth -= 1
                 if self._depth == 0:
+                    self._rollbacks += 1
                     self._db.execute("ROLLBACK TO explicit")
                     self._db.execute("RELEASE explicit")
                 raise
@@ -138,8 +145,10 @@ class Store:
             self._db.close()
 
     def _write(self, statement: str, values: tuple[str, ...]) -> None:
+        """The first value is the collection."""
         with self._lock:
             self._begin_step()
+            self._changes[values[0]] += 1
             self._db.execute(statement, values)
         self._notify_if_committed()
 
@@ -160,13 +169,14 @@ class Store:
 
 
 class Collection(Generic[Record]):
-    """A collection whose documents are one flat dataclass with JSON-able fields."""
+    """A collection whose documents are one flat dataclass with JSON-able fields, none of which is ever changed."""
 
     def __init__(self, store: Store, name: str, record: type[Record], *, index: Sequence[str] = ()) -> None:
         """`index`: the fields that `where` is asked for."""
         self._store = store
         self._name = name
         self._record = record
+        self._found: dict[tuple[str, str], tuple[tuple[int, int], list[Record]]] = {}
         for field in index:
             store.index(name, field)
 
@@ -175,7 +185,7 @@ class Collection(Generic[Record]):
         return None if document is None else self._record(**document)
 
     def put(self, key: str, record: Record) -> None:
-        self._store.put(self._name, key, asdict(record))
+        self._store.put(self._name, key, vars(record))
 
     def delete(self, key: str) -> None:
         self._store.delete(self._name, key)
@@ -184,7 +194,13 @@ class Collection(Generic[Record]):
         self._store.delete_prefix(self._name, prefix)
 
     def where(self, field: str, value: str) -> list[Record]:
-        return [self._record(**document) for document in self._store.where(self._name, field, value)]
+        """Remembered until the collection changes: the answer is often asked for, and often empty."""
+        version = self._store.version(self._name)
+        known, found = self._found.get((field, value), (None, []))
+        if known != version:
+            found = [self._record(**document) for document in self._store.where(self._name, field, value)]
+            self._found = {(field, value): (version, found)}
+        return list(found)
 
     def all(self, prefix: str = "") -> list[Record]:
         return [self._record(**document) for _, document in self._store.scan(self._name, prefix)]
