@@ -4,7 +4,7 @@ PY := .venv/bin/python
 DATA ?=
 MODEL ?=
 
-.PHONY: demo up test check doctor setup clean
+.PHONY: demo up test soak bench-localcloud check doctor setup clean
 
 demo: setup
 	@$(PY) -m demo $(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
@@ -14,6 +14,13 @@ up: setup
 
 test: setup
 	$(PY) -m pytest
+
+# 500 main jobs against the local cloud while one call in ten goes wrong; `make test` runs a few.
+soak: setup
+	$(PY) -m tests.soak
+
+bench-localcloud: setup
+	$(PY) -m benchmarks.localcloud
 
 check: setup
 	.venv/bin/ruff check .
