@@ -47,11 +47,7 @@ class Billing:
 
     def note(self, deployment: Deployment) -> None:
         """A deployment has come, or changed: from its `modified` on it costs what it says now."""
-        rate = Rate(
-            deployment.modified,
-            str(deployment.properties.get("instanceType") or ""),
-            int(deployment.sku.get("capacity") or 1),
-        )
+        rate = _rate(deployment, deployment.modified)
         self._rates.put(f"{_incarnation(deployment)}/{rate.since:017.6f}", rate)
 
     def price(self, instance_type: str) -> float | None:
@@ -59,7 +55,8 @@ class Billing:
 
     def of_deployment(self, deployment: Deployment, now: float) -> float | None:
         """None when a price is not known."""
-        rates = self._rates.all(f"{_incarnation(deployment)}/")
+        noted = self._rates.all(f"{_incarnation(deployment)}/")
+        rates = noted or [_rate(deployment, deployment.created)]
         ends = [*(rate.since for rate in rates), deployment.deleted or now]
         return self._total((rate, end - begin) for rate, (begin, end) in zip(rates, pairwise(ends), strict=True))
 
@@ -82,6 +79,11 @@ class Billing:
                 return None
             total += price * rate.instances * seconds / _HOUR
         return round(total, 9)
+
+
+def _rate(deployment: Deployment, since: float) -> Rate:
+    instance_type = str(deployment.properties.get("instanceType") or "")
+    return Rate(since, instance_type, int(deployment.sku.get("capacity") or 1))
 
 
 def _incarnation(deployment: Deployment) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ def main() -> int:
     parser.add_argument("--flows", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
+    logging.getLogger("azure").setLevel(logging.ERROR)  # it tells of every fault
     with tempfile.TemporaryDirectory() as folder:
         result = soak(Path(folder), arguments.flows, arguments.seed)
     share = result.faults / result.requests
