@@ -46,17 +46,16 @@ class Facts:
 
 
 def facts_of(azureml: AzureML) -> Facts:
-    """As of now: what was due has been settled."""
-    azureml.endpoints.settle()
-    operations = _rows(azureml, "operations", Operation)
-    seen = {key: azureml.operations.look(key) or operation for key, operation in operations.items()}
+    """As of now: what was due has been settled. Then the rows are read as they are, because time goes on."""
+    for identifier in _rows(azureml, "operations", Operation):
+        azureml.operations.look(identifier)
     azureml.endpoints.settle()
     return Facts(
         endpoints=_rows(azureml, "endpoints", Endpoint),
         deployments=_rows(azureml, "deployments", Deployment),
         deleted_endpoints=_rows(azureml, "deleted_endpoints", Endpoint),
         deleted_deployments=_rows(azureml, "deleted_deployments", Deployment),
-        operations=seen,
+        operations=_rows(azureml, "operations", Operation),
         jobs=_rows(azureml, "jobs", Job),
         steps=_rows(azureml, "steps", Step),
         models=_rows(azureml, "models", ModelVersion),
