@@ -33,7 +33,8 @@ _OTHERS = {
     "GET /metadata/endpoints": "CloudMetadata_List",
     "POST /inference/{endpoint}/score": "Scoring_Score",
     "POST /eventgrid/topics/{name}/api/events": "Topics_PublishEvents",
-    "POST /subscriptions/{subscription}/metrics:getBatch": "Metrics_Batch",
+    "GET /eventgrid/eventsubscriptions/{name}/validate": "EventSubscriptions_Validate",
+    "POST /eventgrid/eventsubscriptions/{name}/validate": "EventSubscriptions_ValidateByPost",
 }
 
 
@@ -41,6 +42,8 @@ def operation_name(method: str, path: str) -> str:
     """`path` is the template of a route. What no rule knows is called `METHOD path`."""
     if known := _OTHERS.get(f"{method} {path}"):
         return known
+    if path.endswith("/metrics:getBatch"):
+        return "Metrics_Batch"
     if path.startswith("/history/"):
         return _history(method, path)
     if "/mfeOperationsStatus/" in path:

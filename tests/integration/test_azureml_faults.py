@@ -115,15 +115,6 @@ def test_secrets_in_a_query_are_not_logged(cloud: Cloud) -> None:
     assert line["query"] == "sig=...&code=...&x=shown"
 
 
-def test_every_operation_that_can_be_named_is_listed_once_with_a_name_of_its_own(cloud: Cloud) -> None:
-    operations = cloud.control("GET", "/operations")
-    keys = [(operation["method"], operation["template"]) for operation in operations]
-
-    assert len(keys) == len(set(keys)) > 30
-    assert [operation for operation in operations if " " in operation["name"]] == []
-    assert not any(operation["template"].startswith("/_localcloud") for operation in operations)
-
-
 def test_a_server_in_a_process_of_others_is_not_ended_by_a_fault(cloud: Cloud) -> None:
     inject(cloud, **LIST, crash=True)
 
@@ -137,6 +128,15 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoakCloud]:
     nobody = EventSubscription("nobody", WORKSPACE_ID, "http://127.0.0.1:9/")
     with soak_cloud(tmp_path_factory.mktemp("own"), event_subscriptions=(nobody,)) as own:
         yield own
+
+
+def test_every_operation_that_can_be_named_is_listed_once_with_a_name_of_its_own(own: SoakCloud) -> None:
+    operations = own.control("GET", "operations")
+    keys = [(operation["method"], operation["template"]) for operation in operations]
+
+    assert len(keys) == len(set(keys)) > 30
+    assert [operation for operation in operations if " " in operation["name"]] == []
+    assert not any(operation["template"].startswith("/_localcloud") for operation in operations)
 
 
 def test_a_crash_after_the_work_keeps_the_work(own: SoakCloud) -> None:
