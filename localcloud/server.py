@@ -22,6 +22,7 @@ from localcloud import control, identity
 from localcloud.azureml import AzureML, Runners
 from localcloud.config import CloudConfig
 from localcloud.eventgrid import EventGrid
+from localcloud.exchanges import recorded
 from localcloud.faults import Faults
 from localcloud.http import CloudError, error_response, unknown_operation
 from localcloud.monitor import Monitor
@@ -62,12 +63,12 @@ class Server:
             routes=[*self.azureml.routes, *self.monitor.routes, *more_routes],
             exception_handlers={CloudError: error_response, HTTPException: unknown_operation},
         )
-        faults = Faults(app)
+        faults = Faults(recorded(app))
         app.routes.extend(control.routes(self.azureml, self.monitor, faults))
         tokens = Starlette(routes=identity.routes(config))
         self._servers = (
             _listener(faults, config.ports.azure, config.server_cert, config.server_key),
-            _listener(tokens, config.ports.identity),
+            _listener(recorded(tokens), config.ports.identity),
         )
 
     def stop(self) -> None:
