@@ -1,0 +1,43 @@
+"""Where an exchange may differ from the documents, and why. Everything else that differs is a bug of somebody."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Known:
+    """`fault`: who is not as the specification says. `operation` and `message` are regular expressions."""
+
+    id: str
+    fault: Literal["service", "sdk", "specification"]
+    operation: str
+    side: Literal["request", "response"]
+    message: str
+    reason: str
+
+    def explains(self, operation: str, side: str, message: str) -> bool:
+        return (
+            side == self.side
+            and re.fullmatch(self.operation, operation) is not None
+            and re.search(self.message, message) is not None
+        )
+
+
+KNOWN = (
+    Known(
+        "no-retry-after",
+        "service",
+        r"Jobs_Cancel|Online(Endpoints|Deployments)_Delete",
+        "response",
+        r"^header Retry-After is missing$",
+        "The service accepts these without Retry-After: recordings online_endpoint_and_deployment_create_delete, "
+        "pipeline_job_throttled_429_500. The SDK then polls at its own interval.",
+    ),
+)
+
+
+def explained(operation: str, side: str, message: str) -> Known | None:
+    return next((known for known in KNOWN if known.explains(operation, side, message)), None)
