@@ -16,10 +16,11 @@ from tests.reference import OPENAPI
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from tests.contract.openapi.report import Report
 
 _FOLDER = pytest.StashKey[Path]()
 _IS_OURS = pytest.StashKey[bool]()
-_REPORT = pytest.StashKey["Report"]()
+_REPORT: pytest.StashKey[Report] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
