@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 
 from localcloud import control, identity
 from localcloud.azureml import AzureML, Runners
+from localcloud.azureml.service_headers import with_service_headers
 from localcloud.config import CloudConfig
 from localcloud.eventgrid import EventGrid
 from localcloud.exchanges import recorded
@@ -63,7 +64,7 @@ class Server:
             routes=[*self.azureml.routes, *self.monitor.routes, *more_routes],
             exception_handlers={CloudError: error_response, HTTPException: unknown_operation},
         )
-        faults = Faults(recorded(app))
+        faults = Faults(recorded(with_service_headers(app)))
         app.routes.extend(control.routes(self.azureml, self.monitor, faults))
         tokens = Starlette(routes=identity.routes(config))
         self._servers = (
