@@ -218,7 +218,7 @@ class Endpoints:
             properties=properties,
             tags=dict(body.get("tags") or {}),
             sku={"name": "Default", "tier": "Standard", "capacity": 1, **(body.get("sku") or {})},
-            pending="Creating" if existing is None else "Updating",
+            pending="Updating",  # a new one too: recording online_endpoint_and_deployment_create_delete
             operation=operation.id,
             created=now if existing is None else existing.created,
             modified=now,

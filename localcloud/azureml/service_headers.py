@@ -29,6 +29,7 @@ _ERROR_CODE = "x-ms-error-code"
 _FRONT_END_CODE = "UserError"
 _APPLICATION = "cid-v1:2b5e8b34-7f5c-4c3b-9a5e-0f5a3c1d7e11"
 _ALLOWANCES = {"DELETE": ("deletes", 14999), "GET": ("reads", 11999), "HEAD": ("reads", 11999)}
+_DEPLOYMENT = re.compile(r"/onlineendpoints/[^/]+/deployments/[^/]+$", re.IGNORECASE)
 _WRITES = ("writes", 1199)
 
 
@@ -67,7 +68,7 @@ def _added(scope: Scope, status: int, code: str | None, seconds: float) -> Itera
         if code not in (None, _FRONT_END_CODE):
             yield "x-ms-failure-cause", "gateway"
             return
-        kind, left = _ALLOWANCES.get(scope["method"], _WRITES)
+        kind, left = _allowance(scope["method"], path)
         yield f"x-ms-ratelimit-remaining-subscription-{kind}", str(left)
     else:
         yield "strict-transport-security", "max-age=15724800; includeSubDomains; preload"
@@ -77,6 +78,13 @@ def _added(scope: Scope, status: int, code: str | None, seconds: float) -> Itera
     yield "x-request-time", f"{seconds:.3f}"
     if status in (200, 201) and _TRACED.match(path):
         yield "server-timing", f'traceparent;desc="00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"'
+
+
+def _allowance(method: str, path: str) -> tuple[str, int]:
+    """Deployments have an allowance of their own."""
+    if method == "PUT" and _DEPLOYMENT.search(path):
+        return "resource-requests", 24
+    return _ALLOWANCES.get(method, _WRITES)
 
 
 def _of_resource_manager() -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
-from localcloud.azureml.api.wire import page, system_data, workspace_child
+from localcloud.azureml.api.wire import endpoint_system_data, page, workspace_child
 from localcloud.config import LOCATION, TENANT_ID
 from localcloud.http import json_object, null_response
 from localcloud.identity import PRINCIPAL_ID
@@ -105,7 +105,7 @@ def _endpoint(endpoint: Endpoint, state: str, arm: Arm) -> dict[str, Any]:
             "mirrorTraffic": given.get("mirrorTraffic") or {},
             "publicNetworkAccess": given.get("publicNetworkAccess") or "Enabled",
         },
-        "systemData": system_data(endpoint.created, endpoint.modified),
+        "systemData": endpoint_system_data(endpoint.created, endpoint.modified),
         "tags": endpoint.tags,
         "location": LOCATION,
         "kind": "Managed",

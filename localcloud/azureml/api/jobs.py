@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 
 from localcloud.azureml import errors
-from localcloud.azureml.api.wire import OPERATIONS, page, system_data, workspace_child
+from localcloud.azureml.api.wire import OPERATIONS, job_system_data, page, workspace_child
 from localcloud.azureml.operations import WORKSPACE_UUID
 from localcloud.azureml.pipeline import plan
 from localcloud.config import WORKSPACE_ID
@@ -52,7 +52,7 @@ def routes(arm: Arm, jobs: Jobs, registry: Registry, executor: Executor) -> list
                 "id": workspace_child("jobs", name),
                 "name": name,
                 "type": _TYPE,
-                "systemData": system_data(step.started, step.ended),
+                "systemData": job_system_data(step.started),
             }
         )
 
@@ -115,7 +115,7 @@ def _job(job: Job) -> dict[str, Any]:
             },
             "sourceJobId": None,
         },
-        "systemData": system_data(job.created, job.modified),
+        "systemData": job_system_data(job.created),
     }
 
 

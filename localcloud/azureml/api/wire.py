@@ -96,6 +96,16 @@ def system_data(created: float, modified: float | None = None) -> dict[str, Any]
     }
 
 
+def job_system_data(created: float) -> dict[str, Any]:
+    """Jobs do not say who touched them last (recording pipeline_job_child_runs)."""
+    return {name: value for name, value in system_data(created).items() if name.startswith("created")}
+
+
+def endpoint_system_data(created: float, modified: float) -> dict[str, Any]:
+    """Nor do endpoints and deployments, but when (recording online_endpoint_and_deployment_create_delete)."""
+    return {"createdAt": iso(created), "createdBy": _AUTHOR, "lastModifiedAt": iso(modified)}
+
+
 def top(request: Request) -> int | None:
     """`$top`. Raises CloudError 400 when it is no number."""
     given = request.query_params.get("$top")
