@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import logging
 import uuid
 from dataclasses import dataclass, field, replace
@@ -82,15 +84,32 @@ class Job:
     @property
     def run_properties(self) -> dict[str, str]:
         """What the service adds to a pipeline job's own properties."""
-        return {
+        added = {
             **(self.properties.get("properties") or {}),
             "azureml.DevPlatv2": "true",
             "azureml.runsource": "azureml.PipelineRun",
             "runSource": "MFE",
             "runType": "HTTP",
-            "azureml.parameters": "{}",
+            "azureml.parameters": json.dumps(self._literals, separators=(",", ":")),
             "azureml.continue_on_step_failure": "False",
+            "azureml.continue_on_failed_optional_input": "True",
+            "azureml.defaultDataStoreName": "workspaceblobstore",
             "azureml.pipelineComponent": "pipelinerun",
+        }
+        compute = (self.properties.get("settings") or {}).get("default_compute") or self.properties.get("computeId")
+        if compute:
+            added["azureml.defaultComputeName"] = str(compute).rpartition("/")[2]
+        if self.status == "Completed" and self.started is not None and self.ended is not None:
+            execution = {"StartTime": _iso(self.started), "EndTime": _iso(self.ended), "Status": "Finished"}
+            stages = {"Initialization": None, "Execution": execution}
+            added["azureml.pipelines.stages"] = json.dumps(stages, separators=(",", ":"))
+        return added
+
+    @property
+    def _literals(self) -> dict[str, str]:
+        inputs: dict[str, dict[str, Any]] = self.properties.get("inputs") or {}
+        return {
+            name: str(given.get("value")) for name, given in inputs.items() if given.get("jobInputType") == "literal"
         }
 
 
@@ -293,6 +312,10 @@ class Jobs:
         if status == "Completed":
             self._events.publish(WORKSPACE_ID, f"{_EVENT}RunCompleted", subject, data)
         self._events.publish(WORKSPACE_ID, f"{_EVENT}RunStatusChanged", subject, {**data, "runStatus": status})
+
+
+def _iso(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()
 
 
 def _step_key(step: Step) -> str:

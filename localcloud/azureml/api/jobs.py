@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from localcloud.azureml.registry import Registry
 
 _TYPE = "Microsoft.MachineLearningServices/workspaces/jobs"
+_NEWER = "2023"
+"""The api-versions that know of notifications, secrets and named outputs."""
+_OUTPUT = {"description": None, "uri": None, "mode": "ReadWriteMount"}
+_NEWER_OUTPUT = {"assetName": None, "assetVersion": None, "autoDeleteSetting": None}
 
 
 def routes(arm: Arm, jobs: Jobs, registry: Registry, executor: Executor) -> list[Route]:
@@ -32,17 +36,17 @@ def routes(arm: Arm, jobs: Jobs, registry: Registry, executor: Executor) -> list
         properties = (await json_object(request)).get("properties") or {}
         existing = jobs.find(name)
         if existing is not None:
-            return JSONResponse(_job(jobs.update(existing, properties)))
+            return JSONResponse(_job(jobs.update(existing, properties), request))
         job = jobs.submit(name, properties, plan(properties, registry))
         executor.start(name)
         version = request.query_params.get("api-version", "2024-01-01-preview")
-        return JSONResponse(_job(job), 201, {"Location": arm.url(workspace_child("jobs", name), version)})
+        return JSONResponse(_job(job, request), 201, {"Location": arm.url(workspace_child("jobs", name), version)})
 
     async def get(request: Request) -> Response:
         name: str = request.path_params["job"]
         job = jobs.find(name)
         if job is not None:
-            return JSONResponse(_job(job))
+            return JSONResponse(_job(job, request))
         step = jobs.find_step(name)
         if step is None:
             raise errors.job_not_found(name)
@@ -58,7 +62,7 @@ def routes(arm: Arm, jobs: Jobs, registry: Registry, executor: Executor) -> list
 
     async def list_jobs(request: Request) -> Response:
         view = request.query_params.get("listViewType", "ActiveOnly")
-        return JSONResponse(page([_job(job) for job in jobs.all() if _is_in_view(job, view)]))
+        return JSONResponse(page([_job(job, request) for job in jobs.all() if _is_in_view(job, view)]))
 
     async def cancel(request: Request) -> Response:
         job = jobs.get(request.path_params["job"])
@@ -84,8 +88,10 @@ def _is_in_view(job: Job, view: str) -> bool:
     return view == "All" or archived == (view == "ArchivedOnly")
 
 
-def _job(job: Job) -> dict[str, Any]:
+def _job(job: Job, request: Request) -> dict[str, Any]:
+    """As the api-version of the request knows it: recordings of 2022-10-01-preview and 2023-04-01-preview."""
     given = job.properties
+    is_newer = request.query_params.get("api-version", "") >= _NEWER
     return {
         "id": workspace_child("jobs", job.name),
         "name": job.name,
@@ -104,19 +110,27 @@ def _job(job: Job) -> dict[str, Any]:
             "computeId": given.get("computeId"),
             "isArchived": bool(given.get("isArchived")),
             "identity": given.get("identity"),
-            "componentId": None,
+            "componentId": given.get("componentId"),
+            **({"notificationSetting": None, "secretsConfiguration": None} if is_newer else {}),
             "jobType": "Pipeline",
             "settings": given.get("settings") or {},
             "jobs": given.get("jobs") or {},
-            "inputs": given.get("inputs") or {},
+            "inputs": {name: _input(value) for name, value in (given.get("inputs") or {}).items()},
             "outputs": {
-                name: {"description": None, "uri": None, "mode": "ReadWriteMount", **_without_nulls(output)}
+                name: {**_OUTPUT, **(_NEWER_OUTPUT if is_newer else {}), **_without_nulls(output)}
                 for name, output in (given.get("outputs") or {}).items()
             },
             "sourceJobId": None,
         },
         "systemData": job_system_data(job.created),
     }
+
+
+def _input(given: dict[str, Any]) -> dict[str, Any]:
+    """Literals have no mode."""
+    if given.get("jobInputType") == "literal":
+        return {"description": None, **_without_nulls(given)}
+    return {"description": None, "uri": None, "mode": "ReadOnlyMount", **_without_nulls(given)}
 
 
 def _service(kind: str, endpoint: str) -> dict[str, Any]:

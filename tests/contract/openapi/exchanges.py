@@ -17,6 +17,7 @@ UNKNOWN = object()
 """A body that was left out, or that nobody read."""
 
 _NAMED_VALUE = re.compile(r"^[A-Za-z]{1,32}$")
+_UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _BY_HAND = "python-httpx"
 """The client with which tests send requests of their own making. All other clients are SDKs, or the app."""
 
@@ -114,4 +115,5 @@ def _kind(text: str) -> str:
     """A word itself; else its characters with runs of letters and of digits collapsed."""
     if _NAMED_VALUE.match(text):
         return text
-    return re.sub(r"[0-9a-fA-F]*[0-9][0-9a-fA-F]*", "0", re.sub(r"[g-zG-Z]+", "x", text))[:200]
+    anonymous = _UUID.sub("uuid", text)
+    return re.sub(r"\w+", lambda run: "0" if any(map(str.isdigit, run.group())) else "x", anonymous)[:200]
