@@ -16,16 +16,20 @@ from localcloud.http import CloudError
 class UserError(CloudError):
     """The management front end's envelope: the codes from general to particular stand in `additionalInfo`."""
 
-    def __init__(self, message: str, *inner: str, status: int = 400) -> None:
+    def __init__(
+        self, message: str, *inner: str, status: int = 400, form: tuple[str, dict[str, str]] | None = None
+    ) -> None:
+        """`form`: the message with names for what is particular, and what those are."""
         super().__init__(status, "UserError", message)
         self.inner = inner
+        self.form = form
 
     def body(self) -> dict[str, Any]:
         inner: dict[str, Any] | None = None
         for code in reversed(self.inner):
             inner = {"code": code, "innerError": inner}
         correlation = {"operation": uuid.uuid4().hex, "request": uuid.uuid4().hex[:16]}
-        information = {
+        information: dict[str, Any] = {
             "ComponentName": "managementfrontend",
             "Correlation": correlation,
             "Environment": LOCATION,
@@ -33,6 +37,8 @@ class UserError(CloudError):
             "Time": dt.datetime.now(dt.UTC).isoformat(),
             "InnerError": inner,
         }
+        if self.form is not None:
+            information["MessageFormat"], information["MessageParameters"] = self.form
         additional = [{"type": name, "info": {"value": value}} for name, value in information.items()]
         return {
             "error": {
@@ -60,7 +66,8 @@ def workspace_not_found() -> UserError:
 
 
 def job_not_found(name: str) -> UserError:
-    return UserError(f"Job {name} not found.", "NotFound", "JobNotFound", status=404)
+    form = ("Job {jobId} not found.", {"jobId": name})
+    return UserError(f"Job {name} not found.", "NotFound", "JobNotFound", status=404, form=form)
 
 
 def job_immutable(properties: list[str]) -> UserError:
