@@ -97,7 +97,6 @@ def _component(component: Component) -> dict[str, Any]:
     return {
         "id": str(asset),
         "name": component.version,
-        "type": "Microsoft.MachineLearningServices/registries/components/versions",
         "properties": {
             "description": "Pipeline component to fine-tune a model for chat completion.",
             "tags": {},
@@ -115,8 +114,6 @@ def _component(component: Component) -> dict[str, Any]:
                 "inputs": {name: _input(spec) for name, spec in component.inputs.items()},
                 "outputs": component.outputs,
             },
-            "provisioningState": "Succeeded",
-            "stage": None,
         },
         "systemData": system_data(CREATED),
     }
