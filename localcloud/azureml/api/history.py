@@ -26,6 +26,32 @@ if TYPE_CHECKING:
 
 _PREFIX = "/history/v1.0" + WORKSPACE_PATH
 _RUN_PATHS = ("/runs/{run}", "/experiments/{experiment}/runs/{run}", "/experimentids/{experiment}/runs/{run}")
+_USER = {
+    "userObjectId": PRINCIPAL_ID,
+    "userPuId": None,
+    "userIdp": None,
+    "userAltSecId": None,
+    "userIss": f"https://sts.windows.net/{TENANT_ID}/",
+    "userTenantId": TENANT_ID,
+    "userName": "Local Cloud",
+    "upn": None,
+}
+_NEVER_SET = (
+    "runDefinition",
+    "jobSpecification",
+    "primaryMetricName",
+    "createdFrom",
+    "cancelUri",
+    "completeUri",
+    "diagnosticsUri",
+    "computeRequest",
+    "compute",
+    "retainForLifetimeOfWorkspace",
+    "queueingInfo",
+    "inputs",
+    "outputs",
+)
+"""Properties that a run of a pipeline has, and that are null (recording pipeline_job_child_runs)."""
 LOG_NAME = "logs/azureml/executionlogs.txt"
 
 
@@ -123,10 +149,26 @@ def _step_run(job: Job, step: Step) -> _Run:
         created=step.started,
         started=step.started,
         ended=step.ended,
-        tags=step.tags,
-        properties=step.run_properties,
+        tags={"azureml.pipeline": job.name, "azureml.nodeid": step.node_id},
+        properties=_step_properties(job, step),
         error=_error(step.error_code, step.error_message),
     )
+
+
+def _step_properties(job: Job, step: Step) -> dict[str, str]:
+    """Not quite those of the run's events."""
+    return {
+        "azureml.runsource": "azureml.StepRun",
+        "azureml.nodeid": step.node_id,
+        "StepType": "PythonScriptStep",
+        "ComputeTargetType": "AmlCompute",
+        "azureml.moduleName": step.name,
+        "azureml.pipeline": job.name,
+        "azureml.pipelinerunid": job.name,
+        "azureml.DevPlatv2": "true",
+        "ProcessInfoFile": "azureml-logs/process_info.json",
+        "ProcessStatusFile": "azureml-logs/process_status.json",
+    }
 
 
 def _error(code: str | None, message: str, cause: str = "") -> dict[str, Any] | None:
@@ -165,12 +207,22 @@ def _metadata(run: _Run) -> dict[str, Any]:
         "runNumber": int(run.created),
         "rootRunId": run.job.name,
         "createdUtc": iso(run.created),
-        "createdBy": {"userObjectId": PRINCIPAL_ID, "userTenantId": TENANT_ID, "userName": "Local Cloud"},
+        "createdBy": _USER,
         "userId": PRINCIPAL_ID,
+        "token": None,
+        "tokenExpiryTimeUtc": None,
         "error": run.error,
         "warnings": None,
-        "runUuid": str(uuid.uuid5(uuid.NAMESPACE_OID, run.run_id)),
-        "rootRunUuid": str(uuid.uuid5(uuid.NAMESPACE_OID, run.job.name)),
+        "revision": 1,
+        "statusRevision": 1,
+        "runUuid": _uuid(run.run_id),
+        "parentRunUuid": run.parent and _uuid(run.parent),
+        "rootRunUuid": _uuid(run.job.name),
+        "lastStartTimeUtc": None,
+        "currentComputeTime": None,
+        "computeDuration": duration,
+        "effectiveStartTimeUtc": None,
+        "lastModifiedBy": _USER,
         "lastModifiedUtc": iso(run.ended or run.started or run.created),
         "duration": duration,
         "cancelationReason": None,
@@ -181,6 +233,7 @@ def _metadata(run: _Run) -> dict[str, Any]:
         "status": run.status,
         "startTimeUtc": iso(run.started),
         "endTimeUtc": iso(run.ended),
+        "scheduleId": None,
         "displayName": run.name,
         "name": run.name,
         "dataContainerId": f"dcid.{run.run_id}",
@@ -195,13 +248,21 @@ def _metadata(run: _Run) -> dict[str, Any]:
         },
         "properties": run.properties,
         "parameters": {},
-        "target": None,
+        "actionUris": {},
+        "scriptName": None,
+        "target": "serverless" if run.parent else None,
+        "uniqueChildRunComputeTargets": [],
         "tags": run.tags,
         "settings": {},
         "services": {},
         "inputDatasets": [],
         "outputDatasets": [],
+        **dict.fromkeys(_NEVER_SET),
     }
+
+
+def _uuid(run_id: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, run_id))
 
 
 def _details(run: _Run, arm: Arm) -> dict[str, Any]:
