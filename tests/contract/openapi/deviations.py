@@ -36,6 +36,28 @@ KNOWN = (
         "The service accepts these without Retry-After: recordings online_endpoint_and_deployment_create_delete, "
         "pipeline_job_throttled_429_500. The SDK then polls at its own interval.",
     ),
+    Known(
+        "workspace-has-more",
+        "service",
+        r"Workspaces_Get",
+        "response",
+        r"^body /: unknown property etag$"
+        r"|^body /properties: unknown property (EnableSoftwareBillOfMaterials|allowRoleAssignmentOnRG|creationTime"
+        r"|enableServiceSideCMKEncryption|ipAllowlist|linkedModelInventoryArmId|networkAcls"
+        r"|sdkTelemetryAppInsightsKey|softDeleteEnabled)$"
+        r"|^body /properties/managedNetwork: unknown property (enableFirewallLog|enableNetworkMonitor)$"
+        r"|^body /properties/notebookInfo: unknown property isPrivateLinkEnabled$",
+        "The service says more of a workspace than the specification: recording online_endpoint_e2e_2026-03-03.",
+    ),
+    Known(
+        "child-run-without-properties",
+        "service",
+        r"Jobs_Get",
+        "response",
+        r"^body /: 'properties' is a required property$",
+        "A child run of a pipeline is answered with its name only, and the SDK asks the run history: recording "
+        "pipeline_job_child_runs.",
+    ),
 )
 
 

@@ -73,7 +73,11 @@ class Schemas:
         translated = json.dumps(self._translate(schema, file, direction), sort_keys=True)
         for error in self._validator(translated).iter_errors(value):
             leaf = _leaf(error)
-            yield f"/{'/'.join(map(str, leaf.absolute_path))}: {leaf.message[:200]}"
+            where = f"/{'/'.join(map(str, leaf.absolute_path))}"
+            if leaf.validator == "unevaluatedProperties":
+                yield from (f"{where}: unknown property {name}" for name in re.findall(r"'([^']+)'", leaf.message))
+            else:
+                yield f"{where}: {leaf.message[:200]}"
 
     def _new_validator(self, schema: str) -> Draft202012Validator:
         return Draft202012Validator(json.loads(schema), registry=self._registry, format_checker=_FORMATS)
