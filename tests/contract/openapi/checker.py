@@ -46,6 +46,10 @@ class Checker:
         }
         self._of_version = cache(self._load)
 
+    def knows(self, exchange: Exchange) -> bool:
+        """Whether there are documents of its api-version."""
+        return STAND_INS.get(exchange.api_version, exchange.api_version) in self._folders
+
     def check(self, exchange: Exchange) -> Verdict:
         """An exchange of which no document knows the operation is a deviation itself."""
         version = STAND_INS.get(exchange.api_version, exchange.api_version)

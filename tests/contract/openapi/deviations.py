@@ -44,10 +44,11 @@ KNOWN = (
         r"^body /: unknown property etag$"
         r"|^body /properties: unknown property (EnableSoftwareBillOfMaterials|allowRoleAssignmentOnRG|creationTime"
         r"|enableServiceSideCMKEncryption|ipAllowlist|linkedModelInventoryArmId|networkAcls"
-        r"|sdkTelemetryAppInsightsKey|softDeleteEnabled)$"
+        r"|sasGetterUri|sdkTelemetryAppInsightsKey|softDeleteEnabled)$"
         r"|^body /properties/managedNetwork: unknown property (enableFirewallLog|enableNetworkMonitor)$"
         r"|^body /properties/notebookInfo: unknown property isPrivateLinkEnabled$",
-        "The service says more of a workspace than the specification: recording online_endpoint_e2e_2026-03-03.",
+        "The service says more of a workspace than the specification: recordings online_endpoint_e2e_2026-03-03, "
+        "pipeline_job_child_runs.",
     ),
     Known(
         "child-run-without-properties",

@@ -72,12 +72,12 @@ class Schemas:
         """`path: what is wrong` for each deviation of `value`."""
         translated = json.dumps(self._translate(schema, file, direction), sort_keys=True)
         for error in self._validator(translated).iter_errors(value):
-            leaf = _leaf(error)
-            where = f"/{'/'.join(map(str, leaf.absolute_path))}"
-            if leaf.validator == "unevaluatedProperties":
-                yield from (f"{where}: unknown property {name}" for name in re.findall(r"'([^']+)'", leaf.message))
-            else:
-                yield f"{where}: {leaf.message[:200]}"
+            for leaf in _leaves(error):
+                where = f"/{'/'.join(map(str, leaf.absolute_path))}"
+                if "propertyNames" in leaf.absolute_schema_path:
+                    yield f"{where}: unknown property {leaf.instance}"
+                else:
+                    yield f"{where}: {leaf.message[:200]}"
 
     def _new_validator(self, schema: str) -> Draft202012Validator:
         return Draft202012Validator(json.loads(schema), registry=self._registry, format_checker=_FORMATS)
@@ -104,28 +104,44 @@ class Schemas:
         """Chooses among what extends the definition, by its discriminator."""
         schema = self._documents.by_file[file]["definitions"][name]
         key = (file, _DEFINITIONS + name)
-        own = self._reference("own", key, direction)
-        form = dict(own)
+        form = self._closed(key, direction)
         discriminator = schema.get("discriminator")
         variants = dict(self._variants(key)) if discriminator else {}
         if variants:
+            itself = _discriminated(schema, name)
+            chosen = {**variants, itself: key}
             form = {
                 "required": [discriminator],
-                "properties": {discriminator: {"enum": sorted({*variants, _discriminated(schema, name)})}},
+                "properties": {discriminator: {"enum": sorted(chosen)}},
                 "allOf": [
-                    own,
-                    *(
-                        {
-                            "if": {"properties": {discriminator: {"const": value}}, "required": [discriminator]},
-                            "then": self._reference("own", variant, direction),
-                        }
-                        for value, variant in variants.items()
-                    ),
+                    {
+                        "if": {"properties": {discriminator: {"const": value}}, "required": [discriminator]},
+                        "then": self._closed(variant, direction),
+                    }
+                    for value, variant in chosen.items()
                 ],
             }
-        if "properties" in schema or "allOf" in schema:
-            form["unevaluatedProperties"] = False
         return _or_null(form) if schema.get("x-nullable") else form
+
+    def _closed(self, key: tuple[str, str], direction: Direction) -> Schema:
+        """The definition itself, with no other properties than its own and those of what it extends."""
+        file, pointer = key
+        form = self._reference("own", key, direction)
+        schema = self._documents.by_file[file]["definitions"][pointer.removeprefix(_DEFINITIONS)]
+        names = self._property_names(file, schema) if "properties" in schema or "allOf" in schema else None
+        return form if names is None else {**form, "propertyNames": {"enum": sorted(names)}}
+
+    def _property_names(self, file: str, schema: Mapping[str, Any]) -> frozenset[str] | None:
+        """None: any. JSON Schema's unevaluatedProperties would take what has a wrong value for unknown."""
+        if schema.get("additionalProperties"):
+            return None
+        names = frozenset(schema.get("properties", ()))
+        for parent in schema.get("allOf", ()):
+            inherited = self._property_names(*self._documents.resolve(file, parent))
+            if inherited is None:
+                return None
+            names |= inherited
+        return names
 
     def _variants(self, key: tuple[str, str]) -> Iterator[tuple[str, tuple[str, str]]]:
         """Discriminator value and key of every definition below `key`."""
@@ -182,11 +198,10 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [{"type": "null"}, schema]}
 
 
-def _leaf(error: ValidationError) -> ValidationError:
-    """Of alternatives the one that is not "is not null", then the deepest."""
-    while error.context:
-        error = min(
-            error.context,
-            key=lambda e: (e.validator == "type" and e.validator_value == "null", -len(e.absolute_path)),
-        )
-    return error
+def _leaves(error: ValidationError) -> Iterator[ValidationError]:
+    """The only alternatives are "null, or": what is wrong is what the other one says."""
+    others = [inner for inner in error.context or () if inner.relative_schema_path[0] != 0]
+    if not others:
+        yield error
+    for inner in others:
+        yield from _leaves(inner)
