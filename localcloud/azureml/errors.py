@@ -61,6 +61,15 @@ def resource_not_found(kind: str, name: str, resource_group: str) -> CloudError:
     )
 
 
+def missing_api_version() -> CloudError:
+    """Azure Resource Manager's, as in azure-sdk-for-go issue 22571 and MicrosoftDocs/feedback issue 2279."""
+    return CloudError(
+        400,
+        "MissingApiVersionParameter",
+        "The api-version query parameter (?api-version=) is required for all requests.",
+    )
+
+
 def workspace_not_found() -> UserError:
     return UserError("Workspace not found.", "NotFound", "WorkspaceNotFound", status=404)
 

@@ -42,6 +42,7 @@ class Arm:
 
     def workspace_route(self, method: str, path: str, handler: Handler) -> Route:
         async def checked(request: Request) -> Response:
+            require_api_version(request)
             require_workspace(request, whole=not path)
             return await handler(request)
 
@@ -64,6 +65,12 @@ class Arm:
             "Location": self.url(result, version),
             "x-ms-async-operation-timeout": timeout,
         }
+
+
+def require_api_version(request: Request) -> None:
+    """Raises Resource Manager's 400."""
+    if not request.query_params.get("api-version"):
+        raise errors.missing_api_version()
 
 
 def require_workspace(request: Request, *, whole: bool = False) -> None:
