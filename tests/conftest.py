@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _FOLDER = pytest.StashKey[Path]()
 _IS_OURS = pytest.StashKey[bool]()
+_SECONDS = pytest.StashKey[float]()
 _REPORT: pytest.StashKey[Report] = pytest.StashKey()
 
 
@@ -43,8 +45,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     from tests.contract.openapi.exchanges import recorded_exchanges
     from tests.contract.openapi.report import judge
 
+    begun = time.perf_counter()
     report = judge(recorded_exchanges(folder), Checker(OPENAPI))
     session.config.stash[_REPORT] = report
+    session.config.stash[_SECONDS] = time.perf_counter() - begun
     if report.unexplained and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -54,7 +58,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     report = config.stash.get(_REPORT, None)
     folder = config.stash.get(_FOLDER, None)
     if report is not None:
-        terminalreporter.section("conformance of the local cloud")
+        terminalreporter.section(f"conformance of the local cloud, checked in {config.stash[_SECONDS]:.1f} s")
         for line in report.lines():
             terminalreporter.write_line(line, red="UNEXPLAINED" in line)
     elif folder is not None and any(folder.glob("*.jsonl")):
