@@ -28,6 +28,9 @@ MANAGEMENT = "https://management.azure.com"
 class CloudError(Exception):
     """An error answer. `code` and `message` are what a client compares and shows."""
 
+    says_code_in_header = True
+    """As Resource Manager and Monitor do, but not the services behind them."""
+
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status = status
@@ -41,7 +44,9 @@ class CloudError(Exception):
 
 async def error_response(_: Request, error: Exception) -> Response:
     assert isinstance(error, CloudError)
-    headers = {**error.headers, "x-ms-error-code": error.code}
+    headers = dict(error.headers)
+    if error.says_code_in_header:
+        headers["x-ms-error-code"] = error.code
     return JSONResponse(error.body(), error.status, headers)
 
 

@@ -16,6 +16,8 @@ from localcloud.http import CloudError
 class UserError(CloudError):
     """The management front end's envelope: the codes from general to particular stand in `additionalInfo`."""
 
+    says_code_in_header = False
+
     def __init__(
         self, message: str, *inner: str, status: int = 400, form: tuple[str, dict[str, str]] | None = None
     ) -> None:

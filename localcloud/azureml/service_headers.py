@@ -26,7 +26,7 @@ _TRACED = re.compile(r"^/(subscriptions|mferp|discovery)\b", re.IGNORECASE)
 """Those that answer success with the trace that it belongs to."""
 
 _ERROR_CODE = "x-ms-error-code"
-_FRONT_END_CODE = "UserError"
+"""Only refusals of Resource Manager come with it; it goes no further."""
 _APPLICATION = "cid-v1:2b5e8b34-7f5c-4c3b-9a5e-0f5a3c1d7e11"
 _ALLOWANCES = {"DELETE": ("deletes", 14999), "GET": ("reads", 11999), "HEAD": ("reads", 11999)}
 _DEPLOYMENT = re.compile(r"/onlineendpoints/[^/]+/deployments/[^/]+$", re.IGNORECASE)
@@ -45,11 +45,16 @@ def with_service_headers(app: ASGIApp) -> ASGIApp:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message.setdefault("headers", []))
-                code = headers.get(_ERROR_CODE)
+                by_gateway = _ERROR_CODE in headers
                 del headers[_ERROR_CODE]
                 if headers.get("content-type") == "application/json":
                     headers["content-type"] = "application/json; charset=utf-8"
-                for name, value in _added(scope, message["status"], code, time.perf_counter() - begun):
+                if by_gateway and _MANAGED.match(scope["path"]):
+                    added = [*_of_resource_manager(), ("x-ms-failure-cause", "gateway")]
+                else:
+                    is_error = message["status"] >= 400 and headers.get("content-length") != "0"
+                    added = [*_added(scope, message["status"], time.perf_counter() - begun, is_error=is_error)]
+                for name, value in added:
                     headers.append(name, value)
             await send(message)
 
@@ -58,23 +63,19 @@ def with_service_headers(app: ASGIApp) -> ASGIApp:
     return answering
 
 
-def _added(scope: Scope, status: int, code: str | None, seconds: float) -> Iterator[tuple[str, str]]:
-    """`code`: of a refusal. All but the front end's own are Resource Manager's."""
+def _added(scope: Scope, status: int, seconds: float, *, is_error: bool) -> Iterator[tuple[str, str]]:
+    """Of an answer of the service itself."""
     path: str = scope["path"]
-    is_managed = not _DIRECT.match(path)
-    yield "x-content-type-options", "nosniff"
-    if is_managed:
+    if _MANAGED.match(path):
         yield from _of_resource_manager()
-        if code not in (None, _FRONT_END_CODE):
-            yield "x-ms-failure-cause", "gateway"
-            return
         kind, left = _allowance(scope["method"], path)
         yield f"x-ms-ratelimit-remaining-subscription-{kind}", str(left)
     else:
         yield "strict-transport-security", "max-age=15724800; includeSubDomains; preload"
+        yield "x-content-type-options", "nosniff"
     yield "request-context", f"appId={_APPLICATION}"
     yield "x-aml-cluster", f"localcloud-{LOCATION}-01"
-    yield "x-ms-response-type", "standard" if code is None else "error"
+    yield "x-ms-response-type", "error" if is_error else "standard"
     yield "x-request-time", f"{seconds:.3f}"
     if status in (200, 201) and _TRACED.match(path):
         yield "server-timing", f'traceparent;desc="00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"'
@@ -93,6 +94,7 @@ def _of_resource_manager() -> Iterator[tuple[str, str]]:
     yield "cache-control", "no-cache"
     yield "expires", "-1"
     yield "pragma", "no-cache"
+    yield "x-content-type-options", "nosniff"
     yield "strict-transport-security", "max-age=31536000; includeSubDomains"
     yield "x-ms-correlation-request-id", correlation
     yield "x-ms-routing-request-id", f"{LOCATION.upper()}:{moment}:{correlation}"
