@@ -137,10 +137,10 @@ FLOWS = (
     Flow(
         "pipeline_job_cancel_400",
         _a_node(),
-        {"000000000000000000000": "recorded-cancelled-late"},
+        {"000000000000000000000": "recorded-cancelled-late", "cpu-cluster": "serverless"},
         prepare=_once_ended("recorded-cancelled-late"),
     ),
-    Flow("pipeline_job_child_runs", _a_node()),
+    Flow("pipeline_job_child_runs", _a_node(), {"cpu-cluster": "serverless"}),
     Flow(
         "pipeline_job_throttled_429_500",
         _a_node("wait"),
@@ -152,6 +152,7 @@ FLOWS = (
         _a_node("wait"),
         {
             "000000000000000000000": "recorded-registry-job",
+            "cpu-cluster": "serverless",
             "v2_dsl_score_component": "chat_completion_pipeline",
             "versions/0.0.8": "versions/0.0.82",
             "testFeed": "azureml",
