@@ -175,7 +175,12 @@ def test_answers_that_a_specification_can_tell_apart_are_checked_each() -> None:
 @pytest.mark.skipif(not RECORDINGS.is_dir(), reason="there are no recordings beside the checkout")
 def test_the_real_services_traffic_deviates_only_where_it_is_known_to() -> None:
     """The judge is judged: what it says of real traffic must be what is known of the service."""
-    flows = ("online_endpoint_and_deployment_create_delete", "pipeline_job_child_runs", "pipeline_job_cancel_400")
+    flows = (
+        "online_endpoint_and_deployment_create_delete",
+        "pipeline_job_cancel_400",
+        "pipeline_job_child_runs",
+        "pipeline_job_create_invalid_compute",
+    )
     exchanges = [exchange for flow in flows for exchange in load(RECORDINGS, flow)]
     exchanges += load(EXCERPTS, "online_endpoint_e2e_2026-03-03")
 

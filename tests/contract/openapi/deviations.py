@@ -59,6 +59,14 @@ KNOWN = (
         "A child run of a pipeline is answered with its name only, and the SDK asks the run history: recording "
         "pipeline_job_child_runs.",
     ),
+    Known(
+        "unknown-compute-without-body",
+        "service",
+        r"Compute_Get",
+        "response",
+        r"^body /: None is not of type 'object'$",
+        "A compute that does not exist is a 404 with nothing in it: recording pipeline_job_create_invalid_compute.",
+    ),
 )
 
 
