@@ -9,7 +9,10 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Known:
-    """`fault`: who is not as the specification says. `operation` and `message` are regular expressions."""
+    """`fault`: who is not as the specification says. `operation` and `message` are regular expressions.
+
+    `status`: only of exchanges that were answered so.
+    """
 
     id: str
     fault: Literal["service", "sdk", "specification"]
@@ -17,10 +20,12 @@ class Known:
     side: Literal["request", "response"]
     message: str
     reason: str
+    status: int | None = None
 
-    def explains(self, operation: str, side: str, message: str) -> bool:
+    def explains(self, operation: str, side: str, message: str, status: int) -> bool:
         return (
             side == self.side
+            and self.status in (None, status)
             and re.fullmatch(self.operation, operation) is not None
             and re.search(self.message, message) is not None
         )
@@ -67,8 +72,17 @@ KNOWN = (
         r"^body /: None is not of type 'object'$",
         "A compute that does not exist is a 404 with nothing in it: recording pipeline_job_create_invalid_compute.",
     ),
+    Known(
+        "name-refused",
+        "sdk",
+        r".*_CreateOrUpdate",
+        "request",
+        r"^path \w+: .+ does not match",
+        "SDKs send the names of jobs and models unchecked; the service refuses them, and so does the local cloud.",
+        status=400,
+    ),
 )
 
 
-def explained(operation: str, side: str, message: str) -> Known | None:
-    return next((known for known in KNOWN if known.explains(operation, side, message)), None)
+def explained(operation: str, side: str, message: str, status: int) -> Known | None:
+    return next((known for known in KNOWN if known.explains(operation, side, message, status)), None)

@@ -86,7 +86,7 @@ def _add(report: Report, exchange: Exchange, verdict: Verdict) -> None:
     tally.responses += verdict.response is not None
     for side, messages in (("request", verdict.request), ("response", verdict.response)):
         for message in messages or ():
-            known = explained(name, side, message)
+            known = explained(name, side, message, exchange.status)
             if known is not None:
                 tally.known[known.id] += 1
                 continue
