@@ -33,7 +33,7 @@ _SECRET_FIELDS = frozenset({"primaryKey", "secondaryKey", "accessToken", "access
 """Keys and tokens, and the text of a container's log."""
 _SIGNATURE = re.compile(r"(sig=)[^&\s\"']+", re.IGNORECASE)
 _UNWRITTEN = re.compile(r"^/(inference|eventgrid)/")
-"""Bodies of scoring calls and of events are other people's data."""
+"""Of scoring calls and of events neither bodies nor queries: other people's data, and validation codes."""
 
 
 def recorded(app: ASGIApp) -> ASGIApp:
@@ -112,7 +112,7 @@ def _exchange(scope: Scope, request: _Body, start: Message, response: _Body) -> 
     headers = _headers(scope["headers"])
     unwritten = _UNWRITTEN.match(scope["path"]) is not None
     path = scope.get("raw_path", b"").decode() or scope["path"]
-    query = _SIGNATURE.sub(rf"\1{MASK}", scope["query_string"].decode())
+    query = "" if unwritten else _SIGNATURE.sub(rf"\1{MASK}", scope["query_string"].decode())
     return {
         "method": scope["method"],
         "url": f"{scope['scheme']}://{headers.get('host', '')}{path}{'?' if query else ''}{query}",

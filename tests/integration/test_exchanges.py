@@ -93,7 +93,7 @@ def test_tokens_keys_and_signatures_are_not_written(folder: Path, send: Send) ->
 
 
 def test_what_is_said_to_a_model_is_not_written(folder: Path, send: Send) -> None:
-    assert send("/inference/ep/score", {"input_data": "secret"}).json() == {"input_data": "secret"}
+    assert send("/inference/ep/score?code=secret", {"input_data": "secret"}).json() == {"input_data": "secret"}
 
     [line] = written(folder)
 

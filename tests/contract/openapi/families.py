@@ -47,7 +47,7 @@ FAMILIES = (
     ),
     Family(
         "Monitor metrics batch",
-        r"/subscriptions/[^/]+/metrics:getBatch",
+        r"(/metrics/[^/]+)?/subscriptions/[^/]+/metrics:getBatch",
         "azure-monitor-querymetrics' MetricsClient",
         ("tests/integration/test_monitor.py",),
     ),
@@ -62,6 +62,12 @@ FAMILIES = (
         r"/eventgrid/topics/[^/]+/api/events",
         "azure-eventgrid's publisher client",
         ("tests/integration/test_eventgrid_topics.py",),
+    ),
+    Family(
+        "Event Grid validation",
+        r"/eventgrid/eventsubscriptions/[^/]+/validate",
+        "the handshake as the documentation has it",
+        ("tests/integration/test_eventgrid_handshake.py",),
     ),
     Family(
         "managed identity",
