@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse
 
+from localcloud import control_limits
 from localcloud.azureml.clock import Mode
 from localcloud.faults import CONTROL_PREFIX
 from localcloud.http import ArmRoute, CloudError, json_object
@@ -96,6 +97,7 @@ def routes(azureml: AzureML, monitor: Monitor, faults: Faults) -> list[Route]:
         _route("POST", "/progress", progress),
         _route("POST", "/advance", advance),
         _route("POST", "/monitor", trouble),
+        *control_limits.routes(azureml.limits, _route),
     ]
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from localcloud.azureml import errors
+from localcloud.azureml.failures import container_log, provoked
 from localcloud.azureml.inputs import InputError
 from localcloud.azureml.log_files import tail
 from localcloud.azureml.registry import AssetId
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from localcloud.azureml.endpoints import Deployment, Endpoint, Endpoints
     from localcloud.azureml.inputs import Inputs
+    from localcloud.azureml.limits import CurrentLimits
     from localcloud.azureml.models import Models
     from localcloud.azureml.operations import Operations
     from localcloud.azureml.usage import Usage
@@ -62,6 +64,7 @@ class Serving:
         inputs: Inputs,
         workers: Workers,
         usage: Usage,
+        limits: CurrentLimits,
         folder: Path,
     ) -> None:
         self._endpoints = endpoints
@@ -70,6 +73,7 @@ class Serving:
         self._inputs = inputs
         self._workers = workers
         self._usage = usage
+        self._limits = limits
         self._folder = folder
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -77,7 +81,7 @@ class Serving:
     def resume(self) -> None:
         """Bring up what was coming up when the emulator ended; the others start when they are called."""
         for deployment in self._endpoints.all_deployments():
-            if self._endpoints.state(deployment) in ("Creating", "Updating"):
+            if self._endpoints.awaits_worker(deployment):
                 self.bring_up(deployment)
 
     def check_model(self, model: str) -> None:
@@ -191,6 +195,11 @@ class Serving:
 
     async def _bring_up(self, deployment: Deployment) -> None:
         operation = deployment.operation
+        failure = provoked(self._limits.now.failures, deployment.key, deployment.properties)
+        if failure is not None:
+            await asyncio.to_thread(self._write_log, deployment.key, container_log(failure, deployment.properties))
+            self._operations.fail(operation, failure.code, failure.message)
+            return
         try:
             folder = await self._model_folder(deployment.model)
             async with self._starting[deployment.key]:
@@ -224,6 +233,12 @@ class Serving:
         if folder is None or not Path(folder).is_dir():
             raise InputError("BadArgument", f"the files of {match['name']}:{match['version']} do not exist.")
         return Path(folder)
+
+    def _write_log(self, key: str, lines: str) -> None:
+        log_file = self._log_file(key)
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with log_file.open("a") as file:
+            file.write(lines)
 
     def _log_file(self, key: str) -> Path:
         return self._folder / key / "container.log"

@@ -80,7 +80,7 @@ def test_resource_manager_takes_tokens_for_itself(cloud: Cloud, own: bool, slash
         (None, "AuthenticationFailed"),
         ("nonsense", "InvalidAuthenticationToken"),
         (mint_token("https://storage.azure.com", key="k"), "InvalidAuthenticationTokenAudience"),
-        (mint_token("https://management.azure.com", key="k", now=0), "InvalidAuthenticationToken"),
+        (mint_token("https://management.azure.com", key="k", now=0), "ExpiredAuthenticationToken"),
     ],
 )
 def test_resource_manager_refuses_all_others(cloud: Cloud, token: str | None, code: str) -> None:

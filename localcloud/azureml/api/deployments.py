@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
-from localcloud.azureml.api.wire import endpoint_system_data, page, workspace_child
+from localcloud.azureml.api.wire import endpoint_system_data, listing, workspace_child
 from localcloud.config import LOCATION
 from localcloud.http import json_object, null_response
 
@@ -41,9 +41,10 @@ def routes(arm: Arm, endpoints: Endpoints, serving: Serving) -> list[Route]:
         endpoints.get(endpoint)
         serving.check_model(str((given.get("properties") or {}).get("model") or ""))
         deployment, is_new = endpoints.put_deployment(endpoint, name, given)
-        serving.bring_up(deployment)
+        if endpoints.awaits_worker(deployment):
+            serving.bring_up(deployment)
         location = workspace_child("onlineEndpoints", endpoint, "deployments", name)
-        headers = arm.operation_headers(request, deployment.operation, location=location, timeout="PT2H")
+        headers = arm.operation_headers(request, deployment.operation, location=location)
         if not is_new:
             del headers["Location"]
         return JSONResponse(body(deployment, deployment.pending), 201 if is_new else 200, headers)
@@ -54,14 +55,14 @@ def routes(arm: Arm, endpoints: Endpoints, serving: Serving) -> list[Route]:
 
     async def list_deployments(request: Request) -> Response:
         found = endpoints.deployments(request.path_params["endpoint"])
-        return JSONResponse(page([body(deployment, endpoints.state(deployment)) for deployment in found]))
+        return JSONResponse(listing(request, found, lambda deployment: body(deployment, endpoints.state(deployment))))
 
     async def delete(request: Request) -> Response:
         endpoint, name = request.path_params["endpoint"], request.path_params["deployment"]
         deployment = endpoints.delete_deployment(endpoint, name)
         if deployment is None:
             return null_response(204)
-        return null_response(202, arm.operation_headers(request, deployment.operation, timeout="PT2H"))
+        return null_response(202, arm.operation_headers(request, deployment.operation))
 
     async def logs(request: Request) -> Response:
         deployment = _found(request)

@@ -83,6 +83,22 @@ def routes(arm: Arm, jobs: Jobs) -> list[Route]:
     async def run(request: Request) -> Response:
         return JSONResponse(_metadata(_find(jobs, request.path_params["run"])))
 
+    async def modify(request: Request) -> Response:
+        """What `jobs.archive`, `jobs.restore` and the update of a job send: run history's `hidden` is isArchived."""
+        body = await json_object(request)
+        job = jobs.find(request.path_params["run"])
+        if job is None:
+            run_of_step = _find(jobs, request.path_params["run"])
+            raise errors.invalid_argument(f"Run {run_of_step.run_id} is a child of {run_of_step.parent}.")
+        given = {name: body.get(name) for name in ("displayName", "description")}
+        for name in ("tags", "properties"):
+            if body.get(name) is not None:
+                given[name] = {**(job.properties.get(name) or {}), **body[name]}
+        if body.get("hidden") is not None:
+            given["isArchived"] = bool(body["hidden"])
+        jobs.modify(job.name, given)
+        return JSONResponse(_metadata(_find(jobs, job.name)))
+
     async def details(request: Request) -> Response:
         return JSONResponse(_details(_find(jobs, request.path_params["run"]), arm))
 
@@ -104,6 +120,7 @@ def routes(arm: Arm, jobs: Jobs) -> list[Route]:
     for path in _RUN_PATHS:
         found += [
             route("GET", path, run),
+            route("PATCH", path, modify),
             route("GET", f"{path}/details", details),
             route("GET", f"{path}/children", children),
         ]
@@ -238,7 +255,7 @@ def _metadata(run: _Run) -> dict[str, Any]:
         "name": run.name,
         "dataContainerId": f"dcid.{run.run_id}",
         "description": None,
-        "hidden": False,
+        "hidden": run.job.is_archived,
         "runType": run.run_type,
         "runTypeV2": {
             "orchestrator": None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 
 from localcloud.azureml import errors
-from localcloud.azureml.api.wire import OPERATIONS, job_system_data, page, workspace_child
+from localcloud.azureml.api.wire import OPERATIONS, job_system_data, listing, workspace_child
 from localcloud.azureml.operations import WORKSPACE_UUID
 from localcloud.azureml.pipeline import plan
 from localcloud.config import WORKSPACE_ID
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from localcloud.azureml.api.wire import Arm
+    from localcloud.azureml.computes import Computes
     from localcloud.azureml.executor import Executor
     from localcloud.azureml.jobs import Job, Jobs
     from localcloud.azureml.registry import Registry
@@ -30,13 +31,14 @@ _OUTPUT = {"description": None, "uri": None, "mode": "ReadWriteMount"}
 _NEWER_OUTPUT = {"assetName": None, "assetVersion": None, "autoDeleteSetting": None}
 
 
-def routes(arm: Arm, jobs: Jobs, registry: Registry, executor: Executor) -> list[Route]:
+def routes(arm: Arm, jobs: Jobs, registry: Registry, computes: Computes, executor: Executor) -> list[Route]:
     async def put(request: Request) -> Response:
         name: str = request.path_params["job"]
         properties = (await json_object(request)).get("properties") or {}
         existing = jobs.find(name)
         if existing is not None:
             return JSONResponse(_job(jobs.update(existing, properties), request))
+        computes.require_of_job(properties)
         job = jobs.submit(name, properties, plan(properties, registry))
         executor.start(name)
         version = request.query_params.get("api-version", "2024-01-01-preview")
@@ -62,7 +64,8 @@ def routes(arm: Arm, jobs: Jobs, registry: Registry, executor: Executor) -> list
 
     async def list_jobs(request: Request) -> Response:
         view = request.query_params.get("listViewType", "ActiveOnly")
-        return JSONResponse(page([_job(job, request) for job in jobs.all() if _is_in_view(job, view)]))
+        found = [job for job in jobs.all() if _is_in_view(job, view)]
+        return JSONResponse(listing(request, found, lambda job: _job(job, request)))
 
     async def cancel(request: Request) -> Response:
         job = jobs.get(request.path_params["job"])
@@ -84,8 +87,7 @@ def routes(arm: Arm, jobs: Jobs, registry: Registry, executor: Executor) -> list
 
 
 def _is_in_view(job: Job, view: str) -> bool:
-    archived = bool(job.properties.get("isArchived"))
-    return view == "All" or archived == (view == "ArchivedOnly")
+    return view == "All" or job.is_archived == (view == "ArchivedOnly")
 
 
 def _job(job: Job, request: Request) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def _job(job: Job, request: Request) -> dict[str, Any]:
                 "Studio": _service("Studio", f"https://ml.azure.com/runs/{job.name}?wsid={WORKSPACE_ID}"),
             },
             "computeId": given.get("computeId"),
-            "isArchived": bool(given.get("isArchived")),
+            "isArchived": job.is_archived,
             "identity": given.get("identity"),
             "componentId": given.get("componentId"),
             **({"notificationSetting": None, "secretsConfiguration": None} if is_newer else {}),

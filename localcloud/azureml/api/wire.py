@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from localcloud.azureml import errors
+from localcloud.azureml import access, errors
 from localcloud.config import LOCATION, RESOURCE_GROUP, SUBSCRIPTION_ID, WORKSPACE, WORKSPACE_ID
-from localcloud.http import MANAGEMENT, ArmRoute, CloudError, with_token
+from localcloud.http import MANAGEMENT, ArmRoute, CloudError, require_token
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
+    from localcloud.azureml.limits import CurrentLimits
+    from localcloud.azureml.throttle import Throttle
     from localcloud.config import CloudConfig
     from localcloud.http import Handler
+
+T = TypeVar("T")
 
 PROVIDER = "/providers/Microsoft.MachineLearningServices"
 WORKSPACE_PATH = "/subscriptions/{subscription}/resourceGroups/{group}" + PROVIDER + "/workspaces/{workspace}"
@@ -26,19 +30,33 @@ OPERATIONS = f"/subscriptions/{SUBSCRIPTION_ID}{PROVIDER}/locations/{LOCATION}"
 CREATED = 1_700_000_000.0
 """Seconds since the epoch: when everything that was always there was made."""
 
+PAGE = 100
+"""Items on a page of a list."""
+
 _AUTHOR = "Local Cloud"
 
 
 class Arm:
     """Makes the routes of Azure Resource Manager and of the services that take its tokens."""
 
-    def __init__(self, config: CloudConfig) -> None:
+    def __init__(self, config: CloudConfig, limits: CurrentLimits, throttle: Throttle) -> None:
         port = config.ports.azure
         self.base_url = config.azure_url
         self._audiences = frozenset({config.azure_url, f"https://localhost:{port}", MANAGEMENT})
+        self._limits = limits
+        self._throttle = throttle
 
     def route(self, method: str, path: str, handler: Handler) -> Route:
-        return ArmRoute(path, with_token(handler, self._audiences), [method])
+        """Only for who has a valid token and the role, and has not asked too often."""
+
+        async def admitted(request: Request) -> Response:
+            caller = require_token(request, self._audiences)
+            limits = self._limits.now
+            self._throttle.count(caller.object_id, request.method, limits)
+            access.authorize(limits.roles, caller, request.method, request.url.path)
+            return await handler(request)
+
+        return ArmRoute(path, admitted, [method])
 
     def workspace_route(self, method: str, path: str, handler: Handler) -> Route:
         async def checked(request: Request) -> Response:
@@ -115,13 +133,31 @@ def endpoint_system_data(created: float, modified: float) -> dict[str, Any]:
 
 def top(request: Request) -> int | None:
     """`$top`. Raises CloudError 400 when it is no number."""
-    given = request.query_params.get("$top")
+    return _number(request, "$top")
+
+
+def _number(request: Request, name: str) -> int | None:
+    given = request.query_params.get(name)
     if given is None:
         return None
     if not given.isdigit():
-        raise CloudError(400, "InvalidQueryParameter", f"$top must be a number, not '{given}'.")
+        raise CloudError(400, "InvalidQueryParameter", f"{name} must be a number, not '{given}'.")
     return int(given)
 
 
 def page(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"value": list(items)}
+
+
+def listing(request: Request, items: Sequence[T], body: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
+    """One page of items: `$skip` are left out, `$top` and PAGE bound the rest. Raises CloudError 400.
+
+    `nextLink` is absolute and carries the query on; who asks for the first `$top` gets none.
+    """
+    skip = _number(request, "$skip") or 0
+    limit = top(request)
+    end = skip + min(PAGE if limit is None else limit, PAGE)
+    found = page([body(item) for item in items[skip:end]])
+    if limit is None and end < len(items):
+        found["nextLink"] = str(request.url.include_query_params(**{"$skip": end}))
+    return found
