@@ -57,12 +57,14 @@ class Caller:
     client_id: str
 
 
-def mint_token(audience: str, *, key: str, now: float | None = None, client_id: str = CLIENT_ID) -> str:
+def mint_token(
+    audience: str, *, key: str, now: float | None = None, client_id: str = CLIENT_ID, issuer: str = ISSUER
+) -> str:
     """A signed JWT with the claims that the Azure SDKs and Azurite's basic OAuth look at."""
     issued = int(time.time() if now is None else now)
     claims = {
         "aud": audience,
-        "iss": ISSUER,
+        "iss": issuer,
         "iat": issued,
         "nbf": issued,
         "exp": issued + LIFETIME,

@@ -96,6 +96,13 @@ class Serving:
         self._models.get(match["name"], match["version"])
 
     def bring_up(self, deployment: Deployment) -> None:
+        if deployment.revision == 1:
+            self._log_file(deployment.key).unlink(missing_ok=True)  # of one that had the name before
+        failure = provoked(self._limits.now.failures, deployment.key, deployment.properties)
+        if failure is not None:
+            self._write_log(deployment.key, container_log(failure, deployment.properties))
+            self._operations.fail(deployment.operation, failure.code, failure.message)
+            return
         task = asyncio.create_task(self._bring_up(deployment), name=f"deployment {deployment.key}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -195,11 +202,6 @@ class Serving:
 
     async def _bring_up(self, deployment: Deployment) -> None:
         operation = deployment.operation
-        failure = provoked(self._limits.now.failures, deployment.key, deployment.properties)
-        if failure is not None:
-            await asyncio.to_thread(self._write_log, deployment.key, container_log(failure, deployment.properties))
-            self._operations.fail(operation, failure.code, failure.message)
-            return
         try:
             folder = await self._model_folder(deployment.model)
             async with self._starting[deployment.key]:

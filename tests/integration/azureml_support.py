@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import PipelineJob
+    from azure.core.credentials import TokenCredential
 
 T = TypeVar("T")
 
@@ -116,10 +117,18 @@ class Cloud:
     def control(self, method: str, path: str, body: object = None) -> Any:
         return self.http.request(method, f"/_localcloud{path}", json=body).raise_for_status().json()
 
-    def ml_client(self) -> MLClient:
+    def ml_client(self, credential: TokenCredential | None = None, **options: Any) -> MLClient:
+        """`options` are azure-core's, as `retry_total`."""
         from azure.ai.ml import MLClient
 
-        return MLClient(ManagedIdentityCredential(), SUBSCRIPTION_ID, RESOURCE_GROUP, WORKSPACE, **self._cloud())
+        return MLClient(
+            credential or ManagedIdentityCredential(),
+            SUBSCRIPTION_ID,
+            RESOURCE_GROUP,
+            WORKSPACE,
+            **self._cloud(),
+            **options,
+        )
 
     def registry_client(self) -> MLClient:
         from azure.ai.ml import MLClient

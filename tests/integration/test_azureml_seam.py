@@ -158,6 +158,19 @@ def test_why_a_deployment_failed_is_read_from_its_operation(arm: ArmClient, brok
     assert arm.operation_error(deployment.operation_url)
 
 
+def test_a_refusal_names_the_reason_that_stands_in_the_details(arm: ArmClient, good_model: str) -> None:
+    arm.create_endpoint("seam-refusal", description="", tags={})
+    until(lambda: _settled(arm, "seam-refusal"))
+    request = DeploymentRequest("seam-refusal", "blue", good_model, "Standard_Nothing", 1, 90, 10)
+
+    with pytest.raises(
+        PermanentError, match=r"The request is invalid\. .*Standard_Nothing is not supported"
+    ) as refusal:
+        arm.create_deployment(request)
+
+    assert refusal.value.code == "BadRequest"
+
+
 def test_an_operation_elsewhere_is_not_asked(arm: ArmClient) -> None:
     assert arm.operation_error("https://example.com/operation") == ""
 

@@ -103,7 +103,7 @@ def _operation(operation: Operation, path: str) -> dict[str, Any]:
         "percentComplete": 0.0 if operation.ended is None else 100.0,
         "status": operation.status,
     }
-    if operation.status == "Failed":
+    if operation.status in ("Failed", "Canceled"):
         body["error"] = {
             "code": operation.error_code,
             "message": operation.error_message,
