@@ -72,16 +72,17 @@ class Arm:
     def operation_url(self, operation_id: str, api_version: str = "2023-04-01-preview") -> str:
         return self.url(f"{OPERATIONS}/mfeOperationsStatus/{operation_id}", api_version)
 
-    def operation_headers(
-        self, request: Request, operation_id: str, *, location: str | None = None, timeout: str = "PT30M"
-    ) -> dict[str, str]:
-        """`location` is the path of a new resource; None gives the one of the operation's result."""
+    def operation_headers(self, request: Request, operation_id: str, *, location: str | None = None) -> dict[str, str]:
+        """`location` is the path of a new resource; None gives the one of the operation's result.
+
+        There is no Retry-After: no recorded answer of an endpoint, a deployment or their operations has one.
+        """
         version = request.query_params.get("api-version", "2023-04-01-preview")
         result = location or f"{OPERATIONS}/mfeOperationResults/{operation_id}"
         return {
             "Azure-AsyncOperation": self.operation_url(operation_id, version),
             "Location": self.url(result, version),
-            "x-ms-async-operation-timeout": timeout,
+            "x-ms-async-operation-timeout": "PT30M",
         }
 
 
