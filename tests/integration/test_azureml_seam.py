@@ -16,6 +16,7 @@ from localcloud.config import (
     WORKSPACE,
     WORKSPACE_ID,
 )
+from localcloud.identity import PRINCIPAL_ID
 from shared.azureml.arm import ArmClient
 from shared.azureml.resources import DeploymentRequest, JobRequest
 from shared.azureml.sdk import SdkClient
@@ -24,6 +25,14 @@ from shared.errors import DroptuneError, PermanentError, TransientError
 from tests.integration.azureml_support import Cloud, job_ended, until
 
 pytest_plugins = ("tests.integration.azureml_fixtures",)
+
+
+@pytest.fixture(autouse=True)
+def as_data_scientist(azureml_cloud: Cloud) -> Iterator[None]:
+    """With the role that the app's identity is documented to need, and no more."""
+    azureml_cloud.control("POST", "/limits", {"roles": {PRINCIPAL_ID: ["AzureML Data Scientist"]}})
+    yield
+    azureml_cloud.control("DELETE", "/limits")
 
 
 @pytest.fixture
@@ -113,6 +122,18 @@ def test_the_newest_component_and_its_inputs_are_found(sdk: SdkClient) -> None:
 def test_a_model_that_the_registry_does_not_have_is_an_error_for_good(sdk: SdkClient) -> None:
     with pytest.raises(PermanentError):
         sdk.base_model("no-such-model", "")
+
+
+def test_an_archived_base_model_is_an_error_for_good_and_never_the_newest(azureml_cloud: Cloud, sdk: SdkClient) -> None:
+    newest = azureml_cloud.config.models[-1]
+    azureml_cloud.control("POST", "/limits", {"archived_models": [f"{newest.name}:{newest.version}"]})
+
+    with pytest.raises(PermanentError, match="is archived") as refusal:
+        sdk.base_model(newest.name, newest.version)
+    found = sdk.base_model(newest.name, "")
+
+    assert refusal.value.code == "BaseModelArchived"
+    assert found.version == azureml_cloud.config.models[0].version
 
 
 def test_a_model_registered_twice_is_one_version(azureml_cloud: Cloud, arm: ArmClient, sdk: SdkClient) -> None:
