@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING
 
 from localcloud.azureml import errors
@@ -79,4 +79,12 @@ def _run_action(method: str) -> str:
 
 
 def _matches(patterns: tuple[str, ...], action: str) -> bool:
-    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
+    return any(_pattern(pattern).fullmatch(action) for pattern in patterns)
+
+
+@cache
+def _pattern(action: str) -> re.Pattern[str]:
+    """`*` is anything, and `/*/` also nothing: else the Data Scientist's exceptions for the workspace itself
+    would except what its `workspaces/*/write` does not allow, and it could not read its workspace."""
+    expression = re.escape(action).replace(r"/\*/", "/(?:.*/)?").replace(r"\*", ".*")
+    return re.compile(expression, re.IGNORECASE)

@@ -68,6 +68,7 @@ def test_the_configuration_carries_limits_and_computes(tmp_path: Path) -> None:
         ("AzureML Data Scientist", "GET", "/computes/c", True),
         ("AzureML Data Scientist", "DELETE", "/computes/c/nodes/n", False),
         ("AzureML Data Scientist", "DELETE", "", False),
+        ("AzureML Data Scientist", "GET", "", True),
         ("Contributor", "DELETE", "", True),
         ("microsoft.machinelearningservices/workspaces/JOBS/*", "PUT", "/jobs/j", True),
         ("microsoft.machinelearningservices/workspaces/JOBS/*", "PUT", "/models/m/versions/1", False),
