@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from localcloud.azureml import skus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from localcloud.azureml.endpoints import Deployment
     from localcloud.azureml.skus import Sku
@@ -27,9 +27,10 @@ class Shortage:
 class Quota:
     """A deployment takes its cores until it is gone, also one that failed – but not one for which there were none."""
 
-    def __init__(self, limits: Limits, deployments: Iterable[Deployment]) -> None:
+    def __init__(self, limits: Limits, deployments: Callable[[], Iterable[Deployment]]) -> None:
+        """`deployments` gives all that there are; it is asked only where a limit is set."""
         self._limits = limits
-        self._deployments = tuple(deployments)
+        self._deployments = deployments
 
     def shortage(self, sku: Sku, instances: int, *, replaced: Deployment | None) -> Shortage | None:
         """None when the instances fit, or when nothing limits their family. `replaced` gives its cores back."""
@@ -38,7 +39,7 @@ class Quota:
             return None
         used = sum(
             self._cores(deployment, sku.family)
-            for deployment in self._deployments
+            for deployment in self._deployments()
             if replaced is None or deployment.key != replaced.key
         )
         needed = sku.reserved_cores(instances)
