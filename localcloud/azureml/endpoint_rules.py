@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from localcloud.azureml import errors, serving_errors, skus
+from localcloud.azureml import errors, failures, serving_errors, skus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,6 +54,15 @@ def sku_of(properties: Mapping[str, Any]) -> Sku:
     if sku is None:
         raise serving_errors.unsupported_size(size)
     return sku
+
+
+def check_wanted_failure(properties: Mapping[str, Any]) -> None:
+    """Raises UserError for a misspelt one: it would be a success that nobody wanted."""
+    kind = failures.wanted(properties)
+    if kind and kind not in failures.KINDS:
+        raise errors.invalid_argument(
+            f"{failures.ENVIRONMENT_VARIABLE} must be one of {', '.join(failures.KINDS)}, not {kind}."
+        )
 
 
 def instances_of(sku: Mapping[str, Any]) -> int:

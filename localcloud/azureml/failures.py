@@ -64,11 +64,16 @@ KINDS: Mapping[str, Failure] = {
 def provoked(rules: Mapping[str, str], name: str, deployment: Mapping[str, Any] | None = None) -> Failure | None:
     """The failure of `endpoint` or `endpoint/deployment`, if it is to have one; a rule must match all of the name.
 
-    `deployment` is the properties of one. A kind that does not exist in its environment is no failure.
+    `deployment` is the properties of one.
     """
-    environment = (deployment or {}).get("environmentVariables") or {}
     kind = next((kind for rule, kind in rules.items() if re.fullmatch(rule, name)), None)
-    return KINDS.get(kind or str(environment.get(ENVIRONMENT_VARIABLE) or ""))
+    return KINDS.get(kind or wanted(deployment or {}))
+
+
+def wanted(deployment: Mapping[str, Any]) -> str:
+    """The kind that a deployment's own environment names, which may be none that exists; empty if it names none."""
+    environment = deployment.get("environmentVariables") or {}
+    return str(environment.get(ENVIRONMENT_VARIABLE) or "")
 
 
 def container_log(failure: Failure, deployment: Mapping[str, Any]) -> str:

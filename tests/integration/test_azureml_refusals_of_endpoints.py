@@ -268,6 +268,16 @@ def test_a_deployment_that_does_not_come_up(
     assert log.count("Liveness probe failed") == (3 if kind == "LivenessProbe" else 0)
 
 
+def test_a_failure_that_does_not_exist_is_not_wanted_by_accident(cloud: Cloud, client: MLClient) -> None:
+    create(cloud, "misspelt")
+
+    user_error("LOCALCLOUD_FAILURE must be one of ImageBuildFailure, .*, not ImageBuildFailed").of(
+        lambda: put_deployment(
+            client, "misspelt", "blue", environment_variables={"LOCALCLOUD_FAILURE": "ImageBuildFailed"}
+        )
+    )
+
+
 def test_an_endpoint_that_does_not_come_up_takes_no_deployment(cloud: Cloud, client: MLClient) -> None:
     limit(cloud, failures={"dead": "InternalServerError"})
 
