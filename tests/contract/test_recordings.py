@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from localcloud.config import Compute
 from localcloud.exchanges import VARIABLE
 from tests.contract.recordings.comparison import differences
 from tests.contract.recordings.flows import FLOWS, Flow
@@ -39,7 +40,8 @@ class Outcome:
 @pytest.fixture(scope="module")
 def replayed(azureml_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Flow], Outcome]]:
     """Replays a flow, once, and unrecorded: its api-versions are older than those that there are specifications of."""
-    config = new_config(tmp_path_factory.mktemp("recordings"), azureml_cloud.config)
+    computes = (Compute("cpu-cluster"),)
+    config = new_config(tmp_path_factory.mktemp("recordings"), azureml_cloud.config, computes=computes)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(VARIABLE, raising=False)
         with running(config) as cloud:

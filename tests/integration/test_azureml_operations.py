@@ -66,7 +66,7 @@ def document(cloud: Cloud, answer: httpx.Response) -> dict[str, Any]:
         ("PUT", "-new", 201, "oeidp", "Creating", "resource"),
         ("PUT", "", 200, "oeidp", "Updating", None),
         ("DELETE", "", 202, "oeidp", "Deleting", "result"),
-        ("PUT", BLUE, 201, "odidp", "Creating", "resource"),
+        ("PUT", BLUE, 201, "odidp", "Updating", "resource"),
     ],
     ids=["create endpoint", "update endpoint", "delete endpoint", "create deployment"],
 )
@@ -110,7 +110,7 @@ def test_a_deletion_goes_through_its_states_and_takes_the_deployments_along(clou
     advance(cloud, cloud.config.durations.endpoint_delete)
     assert cloud.arm("GET", path).status_code == cloud.arm("GET", path + BLUE).status_code == 404
     assert document(cloud, answer)["status"] == "Succeeded"
-    assert follow(cloud, answer.headers["location"]).text == "null"
+    assert follow(cloud, answer.headers["location"]).text == ""
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,12 @@ KNOWN = (
         r"/registryFqdns/\w+ is (missing|not recorded)",
         "the names are those of regions",
     ),
+    Known(
+        r"registered_component",
+        r"/computes/",
+        r"/properties/properties/errors is null, not list",
+        "the recorded cluster had had trouble",
+    ),
     # What is not emulated, because no client of a fine-tuning automation looks at it.
     Known(
         r"cancel_400",
