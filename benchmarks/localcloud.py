@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from localcloud.certs import ensure_certificates
-from localcloud.config import WORKSPACE_ID, CloudConfig, Durations, RegistryComponent, Scoring
+from localcloud.config import WORKSPACE_ID, CloudConfig, Durations, Limits, RegistryComponent, Scoring
 from localcloud.identity import mint_token
 from localcloud.ports import allot_ports
 
@@ -94,6 +94,7 @@ def server(state: Path, model: Path) -> Iterator[tuple[CloudConfig, psutil.Proce
         durations=Durations().scaled(0),
         components=(RegistryComponent("chat_completion_pipeline", "0.0.82", command),),
         scoring=Scoring(processes=4, idle_seconds=2),
+        limits=Limits(endpoints=10_000),
     )
     ensure_certificates(state)
     config.save()

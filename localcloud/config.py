@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any
 
 SUBSCRIPTION_ID = "11111111-2222-3333-4444-555555555555"
 RESOURCE_GROUP = "localcloud"
@@ -111,6 +109,8 @@ class Durations:
     deployment_create: float = 5.0
     deployment_delete: float = 2.0
     job_queue: float = 1.0
+    endpoint_name_reuse: float = 10.0
+    """How long the name of a deleted endpoint answers NotFound to who wants it again."""
 
     def scaled(self, factor: float) -> Durations:
         return Durations(**{name: seconds * factor for name, seconds in asdict(self).items()})
@@ -172,6 +172,53 @@ class Scoring:
 
 
 @dataclass(frozen=True)
+class Compute:
+    """A compute cluster of the workspace. `serverless` is always there and need not be named."""
+
+    name: str
+    vm_size: str = "STANDARD_NC24ADS_A100_V4"
+    max_nodes: int = 4
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the subscription allows, who may do what, and what fails. Can be changed while the cloud runs.
+
+    The defaults are Azure's (https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas), where the
+    documentation names one; nothing else is limited until it is named here.
+    """
+
+    endpoints: int = 100
+    deployments_per_endpoint: int = 20
+    cores: Mapping[str, int] = field(default_factory=dict)
+    """Quota by SKU family."""
+    quota_refusal: str = "operation"
+    """The service has been seen to refuse for want of quota in either way: the accepted `operation` fails
+    (OutOfQuota), or the `request` is answered with 400."""
+    taken_endpoint_names: tuple[str, ...] = ()
+    """Names that somebody else in the region has."""
+    archived_models: tuple[str, ...] = ()
+    """Of the registry, as `name:version`."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """What fails to come up: regular expression over `endpoint` or `endpoint/deployment` → kind of failure
+    (localcloud.azureml.failures)."""
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of a principal (object id or client id): names of roles, or actions. Who is not named may do everything."""
+    requests: int | None = None
+    """Control-plane requests that a principal may send in `request_seconds`."""
+    request_seconds: float = 60.0
+    retry_after: bool = False
+    """Throttle as Azure Resource Manager does, with Retry-After, and not as Azure ML, without."""
+
+    @staticmethod
+    def parse(raw: Mapping[str, Any]) -> Limits:
+        """From JSON. Raises TypeError for a limit that does not exist."""
+        tuples = {name: tuple(raw[name]) for name in ("taken_endpoint_names", "archived_models") if name in raw}
+        roles = {principal: tuple(roles) for principal, roles in dict(raw.get("roles", {})).items()}
+        return Limits(**{**raw, **tuples, "roles": roles})
+
+
+@dataclass(frozen=True)
 class CloudConfig:
     state_dir: str
     ports: Ports
@@ -180,6 +227,8 @@ class CloudConfig:
     event_subscriptions: tuple[EventSubscription, ...] = ()
     custom_topics: tuple[str, ...] = ()
     durations: Durations = field(default_factory=Durations)
+    limits: Limits = field(default_factory=Limits)
+    computes: tuple[Compute, ...] = (Compute("gpu-cluster"),)
     event_grid_enabled: bool = True
     """False loses every event, as an Event Grid outage would."""
     event_retry_scale: float = 1.0
@@ -264,5 +313,7 @@ class CloudConfig:
                     RegistryComponent(**{**c, "command": tuple(c["command"])}) for c in raw["components"]
                 ),
                 "scoring": Scoring(**raw["scoring"]),
+                "limits": Limits.parse(raw["limits"]),
+                "computes": tuple(Compute(**c) for c in raw["computes"]),
             }
         )

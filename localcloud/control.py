@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse
 
+from localcloud import control_limits
 from localcloud.azureml.clock import Mode
 from localcloud.azureml.consistency import facts_of, impossible_states
 from localcloud.azureml.snapshot import snapshot
@@ -115,6 +116,7 @@ def routes(
         _route("POST", "/progress", progress),
         _route("POST", "/advance", advance),
         _route("POST", "/monitor", trouble),
+        *control_limits.routes(azureml.limits, _route),
     ]
 
 

@@ -11,12 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from localcloud.identity import InvalidTokenError, audience_of
+from localcloud.config import TENANT_ID
+from localcloud.identity import ISSUER, InvalidTokenError, caller_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from starlette.requests import Request
+
+    from localcloud.identity import Caller
 
     Handler = Callable[[Request], Awaitable[Response]]
 
@@ -26,7 +29,10 @@ MANAGEMENT = "https://management.azure.com"
 
 
 class CloudError(Exception):
-    """An error answer. `code` and `message` are what a client compares and shows."""
+    """An error answer. `code` and `message` are what a client compares and shows; without a code it has no body."""
+
+    says_code_in_header = True
+    """As Resource Manager and Monitor do, but not the services behind them."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{status} {code}: {message}")
@@ -41,7 +47,11 @@ class CloudError(Exception):
 
 async def error_response(_: Request, error: Exception) -> Response:
     assert isinstance(error, CloudError)
-    headers = {**error.headers, "x-ms-error-code": error.code}
+    if not error.code:
+        return Response(status_code=error.status, headers=error.headers)
+    headers = dict(error.headers)
+    if error.says_code_in_header:
+        headers["x-ms-error-code"] = error.code
     return JSONResponse(error.body(), error.status, headers)
 
 
@@ -72,8 +82,8 @@ def with_token(handler: Handler, audiences: Collection[str]) -> Handler:
     return checked
 
 
-def require_token(request: Request, audiences: Collection[str]) -> None:
-    """Raises CloudError 401 as Azure Resource Manager does."""
+def require_token(request: Request, audiences: Collection[str]) -> Caller:
+    """Who calls. Raises CloudError 401 as Azure Resource Manager does."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise _unauthorized(
@@ -82,16 +92,25 @@ def require_token(request: Request, audiences: Collection[str]) -> None:
             "Authentication failed. The 'Authorization' header is missing or is not a bearer token.",
         )
     try:
-        audience = audience_of(token)
+        caller = caller_of(token)
     except InvalidTokenError as error:
-        raise _unauthorized(request, "InvalidAuthenticationToken", str(error)) from error
-    if audience.rstrip("/") not in audiences:
+        raise _unauthorized(request, error.code, str(error)) from error
+    if caller.audience.rstrip("/") not in audiences:
         raise _unauthorized(
             request,
             "InvalidAuthenticationTokenAudience",
-            f"The access token has been obtained for wrong audience or resource '{audience}'. "
+            f"The access token has been obtained for wrong audience or resource '{caller.audience}'. "
             f"It should exactly match with one of the allowed audiences {sorted(audiences)}.",
         )
+    if caller.issuer not in ("", ISSUER):
+        raise _unauthorized(
+            request,
+            "InvalidAuthenticationTokenTenant",
+            f"The access token is from the wrong issuer '{caller.issuer}'. It must match the tenant '{ISSUER}' "
+            "associated with this subscription. Please use the authority (URL) "
+            f"'https://login.windows.net/{TENANT_ID}' to get the token.",
+        )
+    return caller
 
 
 def _unauthorized(request: Request, code: str, message: str) -> CloudError:

@@ -19,8 +19,10 @@ from starlette.exceptions import HTTPException
 
 from localcloud import control, identity
 from localcloud.azureml import AzureML, Runners
+from localcloud.azureml.service_headers import with_service_headers
 from localcloud.config import CloudConfig
 from localcloud.eventgrid import EventGrid
+from localcloud.exchanges import recorded
 from localcloud.faults import Faults
 from localcloud.http import CloudError, error_response, unknown_operation
 from localcloud.injection import Injection
@@ -70,11 +72,13 @@ class Server:
         router = CloudRouter([*cloud, *controls])
         app = Starlette(exception_handlers={CloudError: error_response, HTTPException: unknown_operation})
         app.router = router
-        injection = Injection(self._durable(app), router.find, faults, requests, crash or _no_crash)
+        injection = Injection(
+            recorded(with_service_headers(self._durable(app))), router.find, faults, requests, crash or _no_crash
+        )
         tokens = Starlette(routes=identity.routes(config))
         self._servers = (
             listener(injection, config.ports.azure, config.server_cert, config.server_key),
-            listener(tokens, config.ports.identity),
+            listener(recorded(tokens), config.ports.identity),
         )
 
     def _durable(self, app: ASGIApp) -> ASGIApp:

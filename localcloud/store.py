@@ -107,6 +107,11 @@ class Store:
             ).fetchall()
         return [(key, _parsed(body)) for key, body in rows]
 
+    def count(self, collection: str) -> int:
+        with self._lock:
+            row = self._db.execute("SELECT COUNT(*) FROM documents WHERE collection = ?", (collection,)).fetchone()
+        return int(row[0])
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All writes inside or none, also when it ends with an exception. May be nested."""
@@ -201,6 +206,9 @@ class Collection(Generic[Record]):
             found = [self._record(**document) for document in self._store.where(self._name, field, value)]
             self._found = {(field, value): (version, found)}
         return list(found)
+
+    def __len__(self) -> int:
+        return self._store.count(self._name)
 
     def all(self, prefix: str = "") -> list[Record]:
         return [self._record(**document) for _, document in self._store.scan(self._name, prefix)]

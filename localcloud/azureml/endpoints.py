@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from localcloud.azureml import errors
+from localcloud.azureml import endpoint_rules as rules
+from localcloud.azureml import errors, serving_errors
+from localcloud.azureml.failures import provoked
+from localcloud.azureml.quota import Quota
 from localcloud.store import Collection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from localcloud.azureml.clock import Clock
+    from localcloud.azureml.limits import CurrentLimits
     from localcloud.azureml.operations import Operations
     from localcloud.config import Durations
     from localcloud.store import Store
 
 log = logging.getLogger(__name__)
 
-MAX_DEPLOYMENTS = 20
-"""Per endpoint: https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas"""
-
-_NAME = re.compile(r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$")
 _STABLE = frozenset({"Succeeded", "Failed", "Canceled"})
 
 
@@ -65,6 +64,8 @@ class Deployment:
     revision: int = 1
     serving: int | None = None
     serving_model: str = field(default="")
+    out_of_quota: bool = False
+    """Its last operation failed for want of cores, so that it has none."""
     deleted: float | None = None
 
     @property
@@ -79,11 +80,14 @@ class Deployment:
 class Endpoints:
     """Every method first settles: what was being deleted and is due is gone, and kept in the history."""
 
-    def __init__(self, store: Store, clock: Clock, operations: Operations, durations: Durations) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, operations: Operations, durations: Durations, limits: CurrentLimits
+    ) -> None:
         self._store = store
         self._clock = clock
         self._operations = operations
         self._durations = durations
+        self._limits = limits
         self._endpoints = Collection(store, "endpoints", Endpoint, index=("pending",))
         self._deployments = Collection(store, "deployments", Deployment, index=("pending",))
         self._deleted_endpoints = Collection(store, "deleted_endpoints", Endpoint)
@@ -138,17 +142,22 @@ class Endpoints:
     def put(self, name: str, body: Mapping[str, Any]) -> tuple[Endpoint, bool]:
         """Also says whether it is new. Raises CloudError."""
         existing = self.find(name)
-        _check_name("Endpoint", name)
-        properties = _properties(body, "authMode")
+        rules.check_name("Endpoint", name)
+        properties = rules.properties_of(body, "authMode")
         if str(properties["authMode"]).lower() != "key":
             raise errors.invalid_argument("The local cloud knows key authentication only.")
-        known = set() if existing is None else {d.name for d in self._deployments.all(f"{name}/")}
-        _check_traffic(properties.get("traffic") or {}, known)
-        if existing is not None:
+        known = [] if existing is None else [d.name for d in self._deployments.all(f"{name}/")]
+        rules.check_traffic(properties.get("traffic") or {}, known)
+        if existing is None:
+            self._require_free(name)
+        else:
             self._require_idle(existing)
         now = self._clock.now()
         seconds = self._durations.endpoint_create if existing is None else self._durations.endpoint_update
         operation = self._operations.begin("oeidp", name, seconds)
+        failure = provoked(self._limits.now.failures, name)
+        if failure is not None:
+            self._operations.fail(operation.id, failure.code, failure.message)
         endpoint = Endpoint(
             name=name,
             properties=properties,
@@ -202,33 +211,46 @@ class Endpoints:
     def put_deployment(self, endpoint_name: str, name: str, body: Mapping[str, Any]) -> tuple[Deployment, bool]:
         """Also says whether it is new. Somebody must then start its worker. Raises CloudError."""
         endpoint = self.get(endpoint_name)
-        _check_name("Deployment", name)
-        self._require_idle(endpoint)
+        rules.check_name("Deployment", name)
+        properties = rules.properties_of(body, "endpointComputeType", "instanceType")
+        sku = rules.sku_of(properties)
+        instances = rules.instances_of(body.get("sku") or {})
+        rules.check_wanted_failure(properties)
         existing = self._deployments.get(f"{endpoint_name}/{name}")
-        if existing is None and len(self._deployments.all(f"{endpoint_name}/")) >= MAX_DEPLOYMENTS:
-            raise errors.invalid_argument(f"Endpoint {endpoint_name} has {MAX_DEPLOYMENTS} deployments already.")
-        properties = _properties(body, "endpointComputeType", "instanceType")
+        self._require_deployable(endpoint, name, existing)
+        shortage = Quota(self._limits.now, self._deployments.all).shortage(sku, instances, replaced=existing)
+        if shortage is not None and self._limits.now.quota_refusal == "request":
+            raise serving_errors.not_enough_quota(
+                properties["instanceType"], shortage.used, shortage.limit, shortage.needed
+            )
         now = self._clock.now()
         operation = self._operations.begin(
             "odidp", f"{endpoint_name}/{name}", self._durations.deployment_create, awaits_work=True
         )
+        if shortage is not None:
+            self._operations.fail(operation.id, *serving_errors.out_of_quota(sku, instances))
         deployment = Deployment(
             endpoint=endpoint_name,
             name=name,
             properties=properties,
             tags=dict(body.get("tags") or {}),
-            sku={"name": "Default", "tier": "Standard", "capacity": 1, **(body.get("sku") or {})},
-            pending="Creating" if existing is None else "Updating",
+            sku={"name": "Default", "tier": "Standard", **(body.get("sku") or {}), "capacity": instances},
+            pending="Updating",  # a new one too: recording online_endpoint_and_deployment_create_delete
             operation=operation.id,
             created=now if existing is None else existing.created,
             modified=now,
             revision=1 if existing is None else existing.revision + 1,
             serving=None if existing is None else existing.serving,
             serving_model="" if existing is None else existing.serving_model,
+            out_of_quota=shortage is not None and (existing is None or existing.serving is None),
         )
         self._deployments.put(deployment.key, deployment)
         log.info("deployment %s: %s", deployment.key, deployment.pending)
         return deployment, existing is None
+
+    def awaits_worker(self, deployment: Deployment) -> bool:
+        """Whether somebody must bring it up: not if it was refused, nor once it has come up or failed."""
+        return self._operations.awaits_work(deployment.operation)
 
     def mark_serving(self, endpoint: str, name: str, revision: int, model: str) -> None:
         deployment = self._deployments.get(f"{endpoint}/{name}")
@@ -242,10 +264,7 @@ class Endpoints:
         if deployment is None:
             return None
         if endpoint.traffic.get(name):
-            raise errors.invalid_argument(
-                f"Deployment {name} of endpoint {endpoint_name} has traffic of {endpoint.traffic[name]} %: "
-                "set it to 0 before it is deleted."
-            )
+            raise serving_errors.deployment_has_traffic(name, endpoint.traffic[name])
         self._require_idle(endpoint)
         operation = self._operations.begin("odidp", f"{endpoint_name}/{name}", self._durations.deployment_delete)
         deleting = replace(deployment, pending="Deleting", operation=operation.id)
@@ -289,39 +308,32 @@ class Endpoints:
         operation = self._operations.look(resource.operation)
         return None if operation is None else operation.ended
 
+    def _require_free(self, name: str) -> None:
+        """Raises FrontEndError when there can be no endpoint of that name, or no further one at all."""
+        limits = self._limits.now
+        if name in limits.taken_endpoint_names:
+            raise serving_errors.endpoint_name_taken()
+        reserved = self._clock.now() - self._clock.scaled(self._durations.endpoint_name_reuse)
+        if any(former.deleted and former.deleted > reserved for former in self._deleted_endpoints.all(f"{name}@")):
+            raise serving_errors.endpoint_name_not_yet_free()
+        used = len(self._endpoints)
+        if used >= limits.endpoints:
+            raise serving_errors.endpoint_quota_reached(used, limits.endpoints)
+
+    def _require_deployable(self, endpoint: Endpoint, name: str, existing: Deployment | None) -> None:
+        """Raises CloudError when the endpoint takes no deployment of that name now."""
+        if self.state(endpoint) in ("Failed", "Canceled", "Deleting"):
+            raise serving_errors.endpoint_not_usable()
+        self._require_idle(endpoint)
+        limit = self._limits.now.deployments_per_endpoint
+        if existing is None and len(self._deployments.all(f"{endpoint.name}/")) >= limit:
+            raise serving_errors.too_many_deployments(endpoint.name, limit)
+        if existing is not None and existing.serving is None and self.state(existing) in ("Failed", "Canceled"):
+            raise serving_errors.deployment_not_recoverable(name)
+
     def _require_idle(self, endpoint: Endpoint) -> None:
         """Raises CloudError 409 while the endpoint or a deployment of it is changing."""
         resources: list[Endpoint | Deployment] = [endpoint, *self._deployments.all(f"{endpoint.name}/")]
         for state in map(self.state, resources):
             if state not in _STABLE:
                 raise errors.operation_in_progress(endpoint.name, state)
-
-
-def _properties(body: Mapping[str, Any], *required: str) -> dict[str, Any]:
-    """Of a tracked resource. Raises UserError when what the specification requires is not there."""
-    properties = dict(body.get("properties") or {})
-    missing = [name for name in required if not properties.get(name)]
-    if not body.get("location"):
-        missing.insert(0, "location")
-    if missing:
-        raise errors.invalid_argument(f"The request is invalid: {', '.join(missing)} is required.")
-    return properties
-
-
-def _check_name(kind: str, name: str) -> None:
-    if not 3 <= len(name) <= 32 or not _NAME.match(name):
-        raise errors.invalid_argument(
-            f"{kind} name '{name}' is invalid: it must have 3 to 32 characters, begin with a letter, contain "
-            "letters, digits and '-' only, and end with a letter or digit."
-        )
-
-
-def _check_traffic(traffic: Mapping[str, Any], known: set[str]) -> None:
-    unknown = sorted(set(traffic) - known)
-    if unknown:
-        raise errors.invalid_argument(f"Traffic names deployments that do not exist: {', '.join(unknown)}.")
-    shares = list(traffic.values())
-    if any(not isinstance(share, int) or not 0 <= share <= 100 for share in shares):
-        raise errors.invalid_argument("Traffic percentages are integers from 0 to 100.")
-    if sum(shares) not in (0, 100):
-        raise errors.invalid_argument(f"Traffic percentages must sum to 0 or 100, not to {sum(shares)}.")

@@ -27,6 +27,7 @@ from localcloud.processes import die_with_parent
 
 if TYPE_CHECKING:
     from localcloud.azureml.clock import Clock
+    from localcloud.azureml.computes import Computes
     from localcloud.azureml.inputs import Inputs
     from localcloud.azureml.jobs import Jobs
     from localcloud.azureml.pipeline import Plan
@@ -57,6 +58,7 @@ class Executor:
         jobs: Jobs,
         registry: Registry,
         inputs: Inputs,
+        computes: Computes,
         runners: Runners,
     ) -> None:
         self._config = config
@@ -64,6 +66,7 @@ class Executor:
         self._jobs = jobs
         self._registry = registry
         self._inputs = inputs
+        self._computes = computes
         self._runners = runners
         self._compute = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -135,6 +138,7 @@ class Executor:
         self._jobs.set_status(name, "Queued")
         async with self._compute:
             self._jobs.set_status(name, "Running")
+            self._computes.require_of_inputs(todo.literals)
             paths = {
                 key: str(await self._inputs.fetch(key, uri, folder / "inputs")) for key, uri in todo.assets.items()
             }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import logging
+import re
 import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,6 +41,7 @@ TERMINAL = frozenset({"Completed", "Failed", "Canceled"})
 _UNTIL_RUNNING: tuple[Status, ...] = ("NotStarted", "Preparing", "Queued", "Running")
 """What a child run goes through at once here, where its compute is there already."""
 
+_NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}$")
 _MUTABLE = frozenset({"description", "tags", "displayName", "properties", "isArchived"})
 _EVENT = "Microsoft.MachineLearningServices."
 _NAMESPACE = uuid.UUID("6f8c1a52-3d0e-4c55-9f0a-1b7f3d1f0b11")
@@ -80,17 +84,38 @@ class Job:
         return self.properties.get("tags") or {}
 
     @property
+    def is_archived(self) -> bool:
+        return bool(self.properties.get("isArchived"))
+
+    @property
     def run_properties(self) -> dict[str, str]:
         """What the service adds to a pipeline job's own properties."""
-        return {
+        added = {
             **(self.properties.get("properties") or {}),
             "azureml.DevPlatv2": "true",
             "azureml.runsource": "azureml.PipelineRun",
             "runSource": "MFE",
             "runType": "HTTP",
-            "azureml.parameters": "{}",
+            "azureml.parameters": json.dumps(self._literals, separators=(",", ":")),
             "azureml.continue_on_step_failure": "False",
+            "azureml.continue_on_failed_optional_input": "True",
+            "azureml.defaultDataStoreName": "workspaceblobstore",
             "azureml.pipelineComponent": "pipelinerun",
+        }
+        compute = (self.properties.get("settings") or {}).get("default_compute") or self.properties.get("computeId")
+        if compute:
+            added["azureml.defaultComputeName"] = str(compute).rpartition("/")[2]
+        if self.status == "Completed" and self.started is not None and self.ended is not None:
+            execution = {"StartTime": _iso(self.started), "EndTime": _iso(self.ended), "Status": "Finished"}
+            stages = {"Initialization": None, "Execution": execution}
+            added["azureml.pipelines.stages"] = json.dumps(stages, separators=(",", ":"))
+        return added
+
+    @property
+    def _literals(self) -> dict[str, str]:
+        inputs: dict[str, dict[str, Any]] = self.properties.get("inputs") or {}
+        return {
+            name: str(given.get("value")) for name, given in inputs.items() if given.get("jobInputType") == "literal"
         }
 
 
@@ -169,6 +194,9 @@ class Jobs:
         return sorted(self._jobs.all(), key=lambda job: job.created, reverse=True)
 
     def submit(self, name: str, properties: dict[str, Any], plan: Plan) -> Job:
+        """Raises UserError for a name against the rules."""
+        if not _NAME.match(name):
+            raise errors.invalid_name("Job", name)
         now = self._clock.now()
         job = Job(name, properties, plan.node, dict(plan.outputs), created=now, modified=now)
         self._jobs.put(name, job)
@@ -185,10 +213,15 @@ class Jobs:
         )
         if changed:
             raise errors.job_immutable(changed)
+        return self.modify(job.name, properties)
+
+    def modify(self, name: str, properties: Mapping[str, Any]) -> Job:
+        """Set mutable properties; those that are not mutable are left alone. Raises UserError 404."""
+        job = self.get(name)
         mutable = {key: value for key, value in properties.items() if key in _MUTABLE and value is not None}
-        updated = replace(job, properties={**job.properties, **mutable}, modified=self._clock.now())
-        self._jobs.put(job.name, updated)
-        return updated
+        modified = replace(job, properties={**job.properties, **mutable}, modified=self._clock.now())
+        self._jobs.put(name, modified)
+        return modified
 
     def begin_attempt(self, name: str) -> None:
         """Forget the child runs and metrics of an attempt that a restart of the emulator cut off."""
@@ -293,6 +326,10 @@ class Jobs:
         if status == "Completed":
             self._events.publish(WORKSPACE_ID, f"{_EVENT}RunCompleted", subject, data)
         self._events.publish(WORKSPACE_ID, f"{_EVENT}RunStatusChanged", subject, {**data, "runStatus": status})
+
+
+def _iso(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()
 
 
 def _step_key(step: Step) -> str:

@@ -80,7 +80,7 @@ class Models:
         if existing is not None:
             return self._update(existing, properties), False
         if not _NAME.match(name):
-            raise errors.invalid_argument(f"The model name {name} is invalid.")
+            raise errors.invalid_name("Model", name, "'-', '_' and '.'")
         uri = str(properties.get("modelUri") or "")
         if not uri:
             raise errors.invalid_argument("modelUri is required.")

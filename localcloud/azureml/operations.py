@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WORKSPACE_UUID = "5881e5dc-6e3e-408e-b99e-754026b4a07b"
+CANCELED = "OperationCanceled"
+"""The error code of an operation that ends as Canceled and not as Failed."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Operation:
     def status(self) -> str:
         if self.ended is None:
             return "Updating"
+        if self.error_code == CANCELED:
+            return "Canceled"
         return "Failed" if self.error_code else "Succeeded"
 
 
@@ -69,6 +73,10 @@ class Operations:
         log.info("%s: operation %s", operation.target, ended.status.lower())
         return ended
 
+    def awaits_work(self, operation_id: str) -> bool:
+        operation = self._operations.get(operation_id)
+        return operation is not None and operation.awaits_work and operation.work_done is None
+
     def finish_work(self, operation_id: str) -> None:
         operation = self._operations.get(operation_id)
         if operation is not None and operation.ended is None:
@@ -84,6 +92,4 @@ class Operations:
         if operation.awaits_work and operation.work_done is None:
             return None
         worked = operation.work_done or operation.started
-        if operation.error_code:
-            return worked
         return max(worked, operation.started + self._clock.scaled(operation.duration))

@@ -13,6 +13,7 @@ from localcloud.azureml import errors
 from localcloud.config import REGISTRY
 
 if TYPE_CHECKING:
+    from localcloud.azureml.limits import CurrentLimits
     from localcloud.config import CloudConfig, RegistryComponent, RegistryModel
 
 AssetKind = Literal["models", "components"]
@@ -81,9 +82,10 @@ class AssetId:
 
 
 class Registry:
-    def __init__(self, config: CloudConfig) -> None:
+    def __init__(self, config: CloudConfig, limits: CurrentLimits) -> None:
         self._models = config.models
         self._components = _with_configured(_components(), config.components)
+        self._limits = limits
 
     def require(self, registry: str) -> None:
         if registry.lower() != REGISTRY:
@@ -101,6 +103,12 @@ class Registry:
             if component.version == version:
                 return component
         raise errors.asset_not_found("Component", name, version, REGISTRY)
+
+    def is_archived(self, model: RegistryModel) -> bool:
+        """Archived models are left out of lists, but can still be read and used:
+        https://learn.microsoft.com/azure/machine-learning/how-to-manage-models#archive
+        """
+        return f"{model.name}:{model.version}" in self._limits.now.archived_models
 
     def models(self, name: str) -> list[RegistryModel]:
         """Its versions, newest first; the configuration lists them oldest first. Raises UserError 404."""

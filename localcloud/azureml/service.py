@@ -7,18 +7,21 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcloud.azureml.api import deployments, endpoints, history, jobs, models, registry, scoring, workspace
+from localcloud.azureml.api import computes, deployments, endpoints, history, jobs, models, registry, scoring, workspace
 from localcloud.azureml.api.wire import Arm
 from localcloud.azureml.billing import Billing
 from localcloud.azureml.clock import Clock
+from localcloud.azureml.computes import Computes
 from localcloud.azureml.endpoints import Endpoints
 from localcloud.azureml.executor import Executor
 from localcloud.azureml.inputs import Inputs
 from localcloud.azureml.jobs import Jobs
+from localcloud.azureml.limits import CurrentLimits
 from localcloud.azureml.models import Models
 from localcloud.azureml.operations import Operations
 from localcloud.azureml.registry import Registry
 from localcloud.azureml.serving import Serving
+from localcloud.azureml.throttle import Throttle
 from localcloud.azureml.usage import Usage
 from localcloud.azureml.workers import Workers
 
@@ -40,18 +43,20 @@ class AzureML:
 
     def __init__(self, config: CloudConfig, store: Store, events: EventSink, runners: Runners) -> None:
         folder = Path(config.state_dir).resolve() / "azureml"
-        arm = Arm(config)
         self.store = store
         self.clock = Clock(store)
+        self.limits = CurrentLimits(store, config.limits)
+        arm = Arm(config, self.limits, Throttle(self.clock))
+        self.computes = Computes(config.computes)
         self.operations = Operations(store, self.clock)
-        self.registry = Registry(config)
+        self.registry = Registry(config, self.limits)
         self.usage = Usage(store)
         self.billing = Billing(store, config.prices)
         self.jobs = Jobs(store, self.clock, events, folder / "jobs")
         self.models = Models(store, self.clock, self.jobs, events)
-        self.endpoints = Endpoints(store, self.clock, self.operations, config.durations)
+        self.endpoints = Endpoints(store, self.clock, self.operations, config.durations, self.limits)
         inputs = Inputs(config, self.registry, runners)
-        self.executor = Executor(config, self.clock, self.jobs, self.registry, inputs, runners)
+        self.executor = Executor(config, self.clock, self.jobs, self.registry, inputs, self.computes, runners)
         self.serving = Serving(
             self.endpoints,
             self.models,
@@ -60,12 +65,14 @@ class AzureML:
             Workers(runners, config.scoring),
             self.usage,
             self.billing,
+            self.limits,
             folder / "deployments",
         )
         self.routes: list[Route] = [
             *workspace.routes(arm, self.operations, self.jobs),
+            *computes.routes(arm, self.computes),
             *registry.routes(arm, self.registry),
-            *jobs.routes(arm, self.jobs, self.registry, self.executor),
+            *jobs.routes(arm, self.jobs, self.registry, self.computes, self.executor),
             *history.routes(arm, self.jobs),
             *models.routes(arm, self.models),
             *endpoints.routes(arm, self.endpoints),

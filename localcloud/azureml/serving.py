@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from localcloud.azureml import errors
+from localcloud.azureml.failures import container_log, provoked
 from localcloud.azureml.inputs import InputError
 from localcloud.azureml.log_files import tail
 from localcloud.azureml.registry import AssetId
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from localcloud.azureml.billing import Billing
     from localcloud.azureml.endpoints import Deployment, Endpoint, Endpoints
     from localcloud.azureml.inputs import Inputs
+    from localcloud.azureml.limits import CurrentLimits
     from localcloud.azureml.models import Models
     from localcloud.azureml.operations import Operations
     from localcloud.azureml.usage import Usage
@@ -64,6 +66,7 @@ class Serving:
         workers: Workers,
         usage: Usage,
         billing: Billing,
+        limits: CurrentLimits,
         folder: Path,
     ) -> None:
         self._endpoints = endpoints
@@ -73,6 +76,7 @@ class Serving:
         self._workers = workers
         self._usage = usage
         self._billing = billing
+        self._limits = limits
         self._folder = folder
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -82,7 +86,7 @@ class Serving:
     def resume(self) -> None:
         """Bring up what was coming up when the emulator ended; the others start when they are called."""
         for deployment in self._endpoints.all_deployments():
-            if self._endpoints.state(deployment) in ("Creating", "Updating"):
+            if self._endpoints.awaits_worker(deployment):
                 self.bring_up(deployment)
 
     def check_model(self, model: str) -> None:
@@ -99,6 +103,13 @@ class Serving:
     def bring_up(self, deployment: Deployment) -> None:
         """To be called in the step that creates or changes it."""
         self._billing.note(deployment)
+        if deployment.revision == 1:
+            self._log_file(deployment.key).unlink(missing_ok=True)  # of one that had the name before
+        failure = provoked(self._limits.now.failures, deployment.key, deployment.properties)
+        if failure is not None:
+            self._write_log(deployment.key, container_log(failure, deployment.properties))
+            self._operations.fail(deployment.operation, failure.code, failure.message)
+            return
         task = asyncio.create_task(self._bring_up(deployment), name=f"deployment {deployment.key}")
         self._tasks[task] = deployment.key
         task.add_done_callback(self._tasks.pop)
@@ -255,6 +266,12 @@ class Serving:
         if folder is None or not Path(folder).is_dir():
             raise InputError("BadArgument", f"the files of {match['name']}:{match['version']} do not exist.")
         return Path(folder)
+
+    def _write_log(self, key: str, lines: str) -> None:
+        log_file = self._log_file(key)
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with log_file.open("a") as file:
+            file.write(lines)
 
     def _log_file(self, key: str) -> Path:
         return self._folder / key / "container.log"

@@ -49,10 +49,14 @@ def _translate(doing: str, error: HttpResponseError) -> DroptuneError:
 
 
 def describe(error: AzureError) -> str:
-    """The service's own message, without the response dump that str() of an SDK error carries."""
+    """The service's own messages, without the response dump that str() of an SDK error carries.
+
+    What endpoints and deployments are refused for stands in the details: above them it says "The request is invalid."
+    """
     detail = getattr(error, "error", None)
     message = getattr(detail, "message", None) or getattr(error, "message", None) or type(error).__name__
-    return " ".join(str(message).split())[:1000]
+    details = (getattr(item, "message", None) for item in getattr(detail, "details", None) or ())
+    return " ".join(" ".join(str(text) for text in (message, *details) if text).split())[:1000]
 
 
 def _retry_after(error: HttpResponseError) -> float:

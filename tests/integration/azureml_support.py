@@ -116,10 +116,12 @@ class Cloud:
     def control(self, method: str, path: str, body: object = None) -> Any:
         return self.http.request(method, f"/_localcloud{path}", json=body).raise_for_status().json()
 
-    def ml_client(self) -> MLClient:
+    def ml_client(self, credential: Any = None, **options: Any) -> MLClient:
+        """`options` are azure-core's, as `retry_total`."""
         from azure.ai.ml import MLClient
 
-        return MLClient(ManagedIdentityCredential(), SUBSCRIPTION_ID, RESOURCE_GROUP, WORKSPACE, **self._cloud())
+        place = (SUBSCRIPTION_ID, RESOURCE_GROUP, WORKSPACE)
+        return MLClient(credential or ManagedIdentityCredential(), *place, **self._cloud(), **options)
 
     def registry_client(self) -> MLClient:
         from azure.ai.ml import MLClient
@@ -351,8 +353,7 @@ def trained_model(cloud: Cloud, name: str, *orders: str) -> str:
 
 
 def create_endpoint(cloud: Cloud, name: str) -> None:
-    body = {"location": "eastus", "properties": {"authMode": "Key"}, "tags": {"owner": "tests"}}
-    answer = cloud.arm("PUT", f"/onlineEndpoints/{name}", body)
+    answer = cloud.arm("PUT", f"/onlineEndpoints/{name}", {**ENDPOINT, "tags": {"owner": "tests"}})
     assert answer.status_code == 201, answer.text
     until(lambda: state_of(cloud, f"/onlineEndpoints/{name}") == "Succeeded")
 

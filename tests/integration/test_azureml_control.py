@@ -80,7 +80,7 @@ def test_resource_manager_takes_tokens_for_itself(cloud: Cloud, own: bool, slash
         (None, "AuthenticationFailed"),
         ("nonsense", "InvalidAuthenticationToken"),
         (mint_token("https://storage.azure.com", key="k"), "InvalidAuthenticationTokenAudience"),
-        (mint_token("https://management.azure.com", key="k", now=0), "InvalidAuthenticationToken"),
+        (mint_token("https://management.azure.com", key="k", now=0), "ExpiredAuthenticationToken"),
     ],
 )
 def test_resource_manager_refuses_all_others(cloud: Cloud, token: str | None, code: str) -> None:
@@ -92,13 +92,20 @@ def test_resource_manager_refuses_all_others(cloud: Cloud, token: str | None, co
 
 def test_paths_are_compared_without_case_and_other_workspaces_do_not_exist(cloud: Cloud) -> None:
     headers = {"Authorization": f"Bearer {cloud.token()}"}
-    lower = cloud.http.get(WORKSPACE_ID.lower(), headers=headers)
-    other = cloud.http.get(f"{WORKSPACE_ID}x", headers=headers)
-    child = cloud.http.get(f"{WORKSPACE_ID}x/jobs/j", headers=headers)
+    version = "?api-version=2024-01-01-preview"
+    lower = cloud.http.get(WORKSPACE_ID.lower() + version, headers=headers)
+    other = cloud.http.get(f"{WORKSPACE_ID}x{version}", headers=headers)
+    child = cloud.http.get(f"{WORKSPACE_ID}x/jobs/j{version}", headers=headers)
 
     assert lower.status_code == 200
     assert (other.status_code, other.json()["error"]["code"]) == (404, "ResourceNotFound")
     assert (child.status_code, child.json()["error"]["message"]) == (404, "Workspace not found.")
+
+
+def test_a_request_without_an_api_version_is_refused(cloud: Cloud) -> None:
+    answer = cloud.http.get(WORKSPACE_ID, headers={"Authorization": f"Bearer {cloud.token()}"})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "MissingApiVersionParameter")
 
 
 def test_what_is_not_emulated_is_said_to_be(cloud: Cloud) -> None:

@@ -84,6 +84,7 @@ def test_after_kill_9_jobs_run_again_operations_go_on_and_deployments_serve(
             cloud.arm("PUT", "/jobs/cut-off", job_body(cloud.upload("cut-off.jsonl", "wait")))
             until(lambda: cloud.control("GET", "/jobs/cut-off")["metrics"])
             cloud.control("POST", "/progress", {"mode": "manual"})
+            cloud.control("POST", "/limits", {"endpoints": 2})
             cloud.arm("PUT", "/onlineEndpoints/half-made", ENDPOINT)
             running = [*children_of(process.pid), worker]
             process.kill()
@@ -93,6 +94,7 @@ def test_after_kill_9_jobs_run_again_operations_go_on_and_deployments_serve(
         (tmp_path / "azureml" / "go on").touch()
         with server_process(config):
             assert cloud.control("GET", "/health")["mode"] == "manual"
+            assert cloud.arm("PUT", "/onlineEndpoints/third", ENDPOINT).status_code == 400
             half_made = cloud.arm("GET", "/onlineEndpoints/half-made").json()["properties"]
             assert half_made["provisioningState"] == "Creating"
             cloud.control("POST", "/progress", {"mode": "scaled"})

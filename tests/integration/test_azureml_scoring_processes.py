@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from localcloud.azureml.limits import CurrentLimits
 from localcloud.azureml.registry import Registry
 from localcloud.config import CloudConfig, RegistryComponent, Scoring
+from localcloud.store import Store
 from tests.integration.azureml_support import (
     Cloud,
     create_endpoint,
@@ -148,7 +150,7 @@ def test_a_component_without_an_interface_is_refused(tmp_path: Path) -> None:
     config = new_config(tmp_path, components=(RegistryComponent("unknown", "1", ("true",)),))
 
     with pytest.raises(ValueError, match="unknown is not built in"):
-        Registry(config)
+        Registry(config, CurrentLimits(Store(tmp_path / "azure.db"), config.limits))
 
 
 def test_the_configuration_with_its_components_is_read_back_as_it_was_written(cloud: Cloud) -> None:

@@ -16,6 +16,7 @@ from localcloud.config import (
     WORKSPACE,
     WORKSPACE_ID,
 )
+from localcloud.identity import PRINCIPAL_ID
 from shared.azureml.arm import ArmClient
 from shared.azureml.resources import DeploymentRequest, JobRequest
 from shared.azureml.sdk import SdkClient
@@ -24,6 +25,14 @@ from shared.errors import DroptuneError, PermanentError, TransientError
 from tests.integration.azureml_support import Cloud, job_ended, until
 
 pytest_plugins = ("tests.integration.azureml_fixtures",)
+
+
+@pytest.fixture(autouse=True)
+def as_data_scientist(azureml_cloud: Cloud) -> Iterator[None]:
+    """With the role that the app's identity is documented to need, and no more."""
+    azureml_cloud.control("POST", "/limits", {"roles": {PRINCIPAL_ID: ["AzureML Data Scientist"]}})
+    yield
+    azureml_cloud.control("DELETE", "/limits")
 
 
 @pytest.fixture
@@ -115,6 +124,18 @@ def test_a_model_that_the_registry_does_not_have_is_an_error_for_good(sdk: SdkCl
         sdk.base_model("no-such-model", "")
 
 
+def test_an_archived_base_model_is_an_error_for_good_and_never_the_newest(azureml_cloud: Cloud, sdk: SdkClient) -> None:
+    newest = azureml_cloud.config.models[-1]
+    azureml_cloud.control("POST", "/limits", {"archived_models": [f"{newest.name}:{newest.version}"]})
+
+    with pytest.raises(PermanentError, match="is archived") as refusal:
+        sdk.base_model(newest.name, newest.version)
+    found = sdk.base_model(newest.name, "")
+
+    assert refusal.value.code == "BaseModelArchived"
+    assert found.version == azureml_cloud.config.models[0].version
+
+
 def test_a_model_registered_twice_is_one_version(azureml_cloud: Cloud, arm: ArmClient, sdk: SdkClient) -> None:
     sdk.submit_job(job(azureml_cloud, "seam-model", "fine"))
     job_ended(azureml_cloud, "seam-model")
@@ -156,6 +177,19 @@ def test_why_a_deployment_failed_is_read_from_its_operation(arm: ArmClient, brok
     deployment = until(lambda: _deployed(arm, "seam-broken", "blue"))
     assert deployment.provisioning_state == "Failed"
     assert arm.operation_error(deployment.operation_url)
+
+
+def test_a_refusal_names_the_reason_that_stands_in_the_details(arm: ArmClient, good_model: str) -> None:
+    arm.create_endpoint("seam-refusal", description="", tags={})
+    until(lambda: _settled(arm, "seam-refusal"))
+    request = DeploymentRequest("seam-refusal", "blue", good_model, "Standard_Nothing", 1, 90, 10)
+
+    with pytest.raises(
+        PermanentError, match=r"The request is invalid\. .*Standard_Nothing is not supported"
+    ) as refusal:
+        arm.create_deployment(request)
+
+    assert refusal.value.code == "BadRequest"
 
 
 def test_an_operation_elsewhere_is_not_asked(arm: ArmClient) -> None:

@@ -205,13 +205,13 @@ def test_a_deletion_that_fails_leaves_everything_where_it_was(served: Twins) -> 
     assert served.app.arm.get_endpoint("eee") is None
 
 
-@pytest.mark.parametrize(("seconds", "state"), [(0, "Creating"), (2 * HOUR, "Failed")])
-def test_a_deployment_that_hangs_is_creating_until_the_service_gives_up(
+@pytest.mark.parametrize(("seconds", "state"), [(0, "Updating"), (2 * HOUR, "Failed")])
+def test_a_deployment_that_hangs_is_updating_until_the_service_gives_up(
     served: Twins, seconds: float, state: str
 ) -> None:
     served.deploy("green", Fate(Outcome.HANG, seconds, "OperationTimeOut", "it took too long"))
     served.world.advance(HOUR)
-    assert served.state("green") == "Creating"
+    assert served.state("green") == "Updating"
     with pytest.raises(TransientError):
         served.app.arm.delete_deployment("eee", "green")
     served.world.advance(10 * HOUR)

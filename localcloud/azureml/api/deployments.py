@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
-from localcloud.azureml.api.wire import page, system_data, workspace_child
+from localcloud.azureml.api.wire import endpoint_system_data, listing, workspace_child
 from localcloud.config import LOCATION
 from localcloud.http import json_object, null_response
 
@@ -41,9 +41,10 @@ def routes(arm: Arm, endpoints: Endpoints, serving: Serving) -> list[Route]:
         endpoints.get(endpoint)
         serving.check_model(str((given.get("properties") or {}).get("model") or ""))
         deployment, is_new = endpoints.put_deployment(endpoint, name, given)
-        serving.bring_up(deployment)
+        if endpoints.awaits_worker(deployment):
+            serving.bring_up(deployment)
         location = workspace_child("onlineEndpoints", endpoint, "deployments", name)
-        headers = arm.operation_headers(request, deployment.operation, location=location, timeout="PT2H")
+        headers = arm.operation_headers(request, deployment.operation, location=location)
         if not is_new:
             del headers["Location"]
         return JSONResponse(body(deployment, deployment.pending), 201 if is_new else 200, headers)
@@ -54,14 +55,14 @@ def routes(arm: Arm, endpoints: Endpoints, serving: Serving) -> list[Route]:
 
     async def list_deployments(request: Request) -> Response:
         found = endpoints.deployments(request.path_params["endpoint"])
-        return JSONResponse(page([body(deployment, endpoints.state(deployment)) for deployment in found]))
+        return JSONResponse(listing(request, found, lambda deployment: body(deployment, endpoints.state(deployment))))
 
     async def delete(request: Request) -> Response:
         endpoint, name = request.path_params["endpoint"], request.path_params["deployment"]
         deployment = endpoints.delete_deployment(endpoint, name)
         if deployment is None:
             return null_response(204)
-        return null_response(202, arm.operation_headers(request, deployment.operation, timeout="PT2H"))
+        return null_response(202, arm.operation_headers(request, deployment.operation))
 
     async def logs(request: Request) -> Response:
         deployment = _found(request)
@@ -83,6 +84,7 @@ def routes(arm: Arm, endpoints: Endpoints, serving: Serving) -> list[Route]:
 
 def _deployment(deployment: Deployment, state: str, arm: Arm) -> dict[str, Any]:
     given = deployment.properties
+    is_made = state != deployment.pending or deployment.revision > 1
     return {
         "id": workspace_child("onlineEndpoints", deployment.endpoint, "deployments", deployment.name),
         "name": deployment.name,
@@ -100,20 +102,27 @@ def _deployment(deployment: Deployment, state: str, arm: Arm) -> dict[str, Any]:
             "requestSettings": {**_REQUESTS, **_set(given.get("requestSettings"))},
             "modelMountPath": given.get("modelMountPath"),
             "appInsightsEnabled": bool(given.get("appInsightsEnabled")),
-            "livenessProbe": {**_PROBE, **_set(given.get("livenessProbe"))},
-            "readinessProbe": {**_PROBE, **_set(given.get("readinessProbe"))},
+            "livenessProbe": _probe(given.get("livenessProbe"), is_made=is_made),
+            "readinessProbe": _probe(given.get("readinessProbe"), is_made=is_made),
             "provisioningState": state,
             "instanceType": given.get("instanceType"),
             "model": deployment.model,
             "egressPublicNetworkAccess": given.get("egressPublicNetworkAccess") or "Enabled",
             "endpointComputeType": "Managed",
         },
-        "systemData": system_data(deployment.created, deployment.modified),
+        "systemData": endpoint_system_data(deployment.created, deployment.modified),
         "tags": deployment.tags,
         "location": LOCATION,
         "kind": "Managed",
         "sku": deployment.sku,
     }
+
+
+def _probe(given: dict[str, Any] | None, *, is_made: bool) -> dict[str, Any] | None:
+    """The service fills in what was not given once it has made the deployment."""
+    if given is None and not is_made:
+        return None
+    return {**_PROBE, **_set(given)}
 
 
 def _set(fields: dict[str, Any] | None) -> dict[str, Any]:

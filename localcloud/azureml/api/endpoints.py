@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
-from localcloud.azureml.api.wire import page, system_data, workspace_child
+from localcloud.azureml.api.wire import endpoint_system_data, listing, workspace_child
 from localcloud.config import LOCATION, TENANT_ID
 from localcloud.http import json_object, null_response
 from localcloud.identity import PRINCIPAL_ID
@@ -44,7 +44,7 @@ def routes(arm: Arm, endpoints: Endpoints) -> list[Route]:
     async def list_endpoints(request: Request) -> Response:
         name = request.query_params.get("name")
         found = [endpoint for endpoint in endpoints.all() if name in (None, endpoint.name)]
-        return JSONResponse(page([body(endpoint) for endpoint in found]))
+        return JSONResponse(listing(request, found, body))
 
     async def patch(request: Request) -> Response:
         tags = (await json_object(request)).get("tags") or {}
@@ -105,7 +105,7 @@ def _endpoint(endpoint: Endpoint, state: str, arm: Arm) -> dict[str, Any]:
             "mirrorTraffic": given.get("mirrorTraffic") or {},
             "publicNetworkAccess": given.get("publicNetworkAccess") or "Enabled",
         },
-        "systemData": system_data(endpoint.created, endpoint.modified),
+        "systemData": endpoint_system_data(endpoint.created, endpoint.modified),
         "tags": endpoint.tags,
         "location": LOCATION,
         "kind": "Managed",

@@ -26,6 +26,32 @@ if TYPE_CHECKING:
 
 _PREFIX = "/history/v1.0" + WORKSPACE_PATH
 _RUN_PATHS = ("/runs/{run}", "/experiments/{experiment}/runs/{run}", "/experimentids/{experiment}/runs/{run}")
+_USER = {
+    "userObjectId": PRINCIPAL_ID,
+    "userPuId": None,
+    "userIdp": None,
+    "userAltSecId": None,
+    "userIss": f"https://sts.windows.net/{TENANT_ID}/",
+    "userTenantId": TENANT_ID,
+    "userName": "Local Cloud",
+    "upn": None,
+}
+_NEVER_SET = (
+    "runDefinition",
+    "jobSpecification",
+    "primaryMetricName",
+    "createdFrom",
+    "cancelUri",
+    "completeUri",
+    "diagnosticsUri",
+    "computeRequest",
+    "compute",
+    "retainForLifetimeOfWorkspace",
+    "queueingInfo",
+    "inputs",
+    "outputs",
+)
+"""Properties that a run of a pipeline has, and that are null (recording pipeline_job_child_runs)."""
 LOG_NAME = "logs/azureml/executionlogs.txt"
 
 
@@ -57,6 +83,22 @@ def routes(arm: Arm, jobs: Jobs) -> list[Route]:
     async def run(request: Request) -> Response:
         return JSONResponse(_metadata(_find(jobs, request.path_params["run"])))
 
+    async def modify(request: Request) -> Response:
+        """What `jobs.archive`, `jobs.restore` and the update of a job send: run history's `hidden` is isArchived."""
+        body = await json_object(request)
+        job = jobs.find(request.path_params["run"])
+        if job is None:
+            run_of_step = _find(jobs, request.path_params["run"])
+            raise errors.invalid_argument(f"Run {run_of_step.run_id} is a child of {run_of_step.parent}.")
+        given = {name: body.get(name) for name in ("displayName", "description")}
+        for name in ("tags", "properties"):
+            if body.get(name) is not None:
+                given[name] = {**(job.properties.get(name) or {}), **body[name]}
+        if body.get("hidden") is not None:
+            given["isArchived"] = bool(body["hidden"])
+        jobs.modify(job.name, given)
+        return JSONResponse(_metadata(_find(jobs, job.name)))
+
     async def details(request: Request) -> Response:
         return JSONResponse(_details(_find(jobs, request.path_params["run"]), arm))
 
@@ -78,6 +120,7 @@ def routes(arm: Arm, jobs: Jobs) -> list[Route]:
     for path in _RUN_PATHS:
         found += [
             route("GET", path, run),
+            route("PATCH", path, modify),
             route("GET", f"{path}/details", details),
             route("GET", f"{path}/children", children),
         ]
@@ -123,10 +166,26 @@ def _step_run(job: Job, step: Step) -> _Run:
         created=step.started,
         started=step.started,
         ended=step.ended,
-        tags=step.tags,
-        properties=step.run_properties,
+        tags={"azureml.pipeline": job.name, "azureml.nodeid": step.node_id},
+        properties=_step_properties(job, step),
         error=_error(step.error_code, step.error_message),
     )
+
+
+def _step_properties(job: Job, step: Step) -> dict[str, str]:
+    """Not quite those of the run's events."""
+    return {
+        "azureml.runsource": "azureml.StepRun",
+        "azureml.nodeid": step.node_id,
+        "StepType": "PythonScriptStep",
+        "ComputeTargetType": "AmlCompute",
+        "azureml.moduleName": step.name,
+        "azureml.pipeline": job.name,
+        "azureml.pipelinerunid": job.name,
+        "azureml.DevPlatv2": "true",
+        "ProcessInfoFile": "azureml-logs/process_info.json",
+        "ProcessStatusFile": "azureml-logs/process_status.json",
+    }
 
 
 def _error(code: str | None, message: str, cause: str = "") -> dict[str, Any] | None:
@@ -165,12 +224,22 @@ def _metadata(run: _Run) -> dict[str, Any]:
         "runNumber": int(run.created),
         "rootRunId": run.job.name,
         "createdUtc": iso(run.created),
-        "createdBy": {"userObjectId": PRINCIPAL_ID, "userTenantId": TENANT_ID, "userName": "Local Cloud"},
+        "createdBy": _USER,
         "userId": PRINCIPAL_ID,
+        "token": None,
+        "tokenExpiryTimeUtc": None,
         "error": run.error,
         "warnings": None,
-        "runUuid": str(uuid.uuid5(uuid.NAMESPACE_OID, run.run_id)),
-        "rootRunUuid": str(uuid.uuid5(uuid.NAMESPACE_OID, run.job.name)),
+        "revision": 1,
+        "statusRevision": 1,
+        "runUuid": _uuid(run.run_id),
+        "parentRunUuid": run.parent and _uuid(run.parent),
+        "rootRunUuid": _uuid(run.job.name),
+        "lastStartTimeUtc": None,
+        "currentComputeTime": None,
+        "computeDuration": duration,
+        "effectiveStartTimeUtc": None,
+        "lastModifiedBy": _USER,
         "lastModifiedUtc": iso(run.ended or run.started or run.created),
         "duration": duration,
         "cancelationReason": None,
@@ -181,11 +250,12 @@ def _metadata(run: _Run) -> dict[str, Any]:
         "status": run.status,
         "startTimeUtc": iso(run.started),
         "endTimeUtc": iso(run.ended),
+        "scheduleId": None,
         "displayName": run.name,
         "name": run.name,
         "dataContainerId": f"dcid.{run.run_id}",
         "description": None,
-        "hidden": False,
+        "hidden": run.job.is_archived,
         "runType": run.run_type,
         "runTypeV2": {
             "orchestrator": None,
@@ -195,13 +265,21 @@ def _metadata(run: _Run) -> dict[str, Any]:
         },
         "properties": run.properties,
         "parameters": {},
-        "target": None,
+        "actionUris": {},
+        "scriptName": None,
+        "target": "serverless" if run.parent else None,
+        "uniqueChildRunComputeTargets": [],
         "tags": run.tags,
         "settings": {},
         "services": {},
         "inputDatasets": [],
         "outputDatasets": [],
+        **dict.fromkeys(_NEVER_SET),
     }
+
+
+def _uuid(run_id: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, run_id))
 
 
 def _details(run: _Run, arm: Arm) -> dict[str, Any]:

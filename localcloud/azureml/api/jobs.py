@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 
 from localcloud.azureml import errors
-from localcloud.azureml.api.wire import OPERATIONS, page, system_data, workspace_child
+from localcloud.azureml.api.wire import OPERATIONS, job_system_data, listing, workspace_child
 from localcloud.azureml.operations import WORKSPACE_UUID
 from localcloud.azureml.pipeline import plan
 from localcloud.config import WORKSPACE_ID
@@ -19,30 +19,36 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from localcloud.azureml.api.wire import Arm
+    from localcloud.azureml.computes import Computes
     from localcloud.azureml.executor import Executor
     from localcloud.azureml.jobs import Job, Jobs
     from localcloud.azureml.registry import Registry
 
 _TYPE = "Microsoft.MachineLearningServices/workspaces/jobs"
+_NEWER = "2023"
+"""The api-versions that know of notifications, secrets and named outputs."""
+_OUTPUT = {"description": None, "uri": None, "mode": "ReadWriteMount"}
+_NEWER_OUTPUT = {"assetName": None, "assetVersion": None, "autoDeleteSetting": None}
 
 
-def routes(arm: Arm, jobs: Jobs, registry: Registry, executor: Executor) -> list[Route]:
+def routes(arm: Arm, jobs: Jobs, registry: Registry, computes: Computes, executor: Executor) -> list[Route]:
     async def put(request: Request) -> Response:
         name: str = request.path_params["job"]
         properties = (await json_object(request)).get("properties") or {}
         existing = jobs.find(name)
         if existing is not None:
-            return JSONResponse(_job(jobs.update(existing, properties)))
+            return JSONResponse(_job(jobs.update(existing, properties), request))
+        computes.require_of_job(properties)
         job = jobs.submit(name, properties, plan(properties, registry))
         executor.start(name)
         version = request.query_params.get("api-version", "2024-01-01-preview")
-        return JSONResponse(_job(job), 201, {"Location": arm.url(workspace_child("jobs", name), version)})
+        return JSONResponse(_job(job, request), 201, {"Location": arm.url(workspace_child("jobs", name), version)})
 
     async def get(request: Request) -> Response:
         name: str = request.path_params["job"]
         job = jobs.find(name)
         if job is not None:
-            return JSONResponse(_job(job))
+            return JSONResponse(_job(job, request))
         step = jobs.find_step(name)
         if step is None:
             raise errors.job_not_found(name)
@@ -52,13 +58,14 @@ def routes(arm: Arm, jobs: Jobs, registry: Registry, executor: Executor) -> list
                 "id": workspace_child("jobs", name),
                 "name": name,
                 "type": _TYPE,
-                "systemData": system_data(step.started, step.ended),
+                "systemData": job_system_data(step.started),
             }
         )
 
     async def list_jobs(request: Request) -> Response:
         view = request.query_params.get("listViewType", "ActiveOnly")
-        return JSONResponse(page([_job(job) for job in jobs.all() if _is_in_view(job, view)]))
+        found = [job for job in jobs.all() if _is_in_view(job, view)]
+        return JSONResponse(listing(request, found, lambda job: _job(job, request)))
 
     async def cancel(request: Request) -> Response:
         job = jobs.get(request.path_params["job"])
@@ -80,12 +87,13 @@ def routes(arm: Arm, jobs: Jobs, registry: Registry, executor: Executor) -> list
 
 
 def _is_in_view(job: Job, view: str) -> bool:
-    archived = bool(job.properties.get("isArchived"))
-    return view == "All" or archived == (view == "ArchivedOnly")
+    return view == "All" or job.is_archived == (view == "ArchivedOnly")
 
 
-def _job(job: Job) -> dict[str, Any]:
+def _job(job: Job, request: Request) -> dict[str, Any]:
+    """As the api-version of the request knows it: recordings of 2022-10-01-preview and 2023-04-01-preview."""
     given = job.properties
+    is_newer = request.query_params.get("api-version", "") >= _NEWER
     return {
         "id": workspace_child("jobs", job.name),
         "name": job.name,
@@ -102,21 +110,29 @@ def _job(job: Job) -> dict[str, Any]:
                 "Studio": _service("Studio", f"https://ml.azure.com/runs/{job.name}?wsid={WORKSPACE_ID}"),
             },
             "computeId": given.get("computeId"),
-            "isArchived": bool(given.get("isArchived")),
+            "isArchived": job.is_archived,
             "identity": given.get("identity"),
-            "componentId": None,
+            "componentId": given.get("componentId"),
+            **({"notificationSetting": None, "secretsConfiguration": None} if is_newer else {}),
             "jobType": "Pipeline",
             "settings": given.get("settings") or {},
             "jobs": given.get("jobs") or {},
-            "inputs": given.get("inputs") or {},
+            "inputs": {name: _input(value) for name, value in (given.get("inputs") or {}).items()},
             "outputs": {
-                name: {"description": None, "uri": None, "mode": "ReadWriteMount", **_without_nulls(output)}
+                name: {**_OUTPUT, **(_NEWER_OUTPUT if is_newer else {}), **_without_nulls(output)}
                 for name, output in (given.get("outputs") or {}).items()
             },
             "sourceJobId": None,
         },
-        "systemData": system_data(job.created, job.modified),
+        "systemData": job_system_data(job.created),
     }
+
+
+def _input(given: dict[str, Any]) -> dict[str, Any]:
+    """Literals have no mode."""
+    if given.get("jobInputType") == "literal":
+        return {"description": None, **_without_nulls(given)}
+    return {"description": None, "uri": None, "mode": "ReadOnlyMount", **_without_nulls(given)}
 
 
 def _service(kind: str, endpoint: str) -> dict[str, Any]:

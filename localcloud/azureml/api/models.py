@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 
 from localcloud.azureml import errors
-from localcloud.azureml.api.wire import page, system_data, top, workspace_child
+from localcloud.azureml.api.wire import listing, system_data, workspace_child
 from localcloud.http import json_object, null_response
 
 if TYPE_CHECKING:
@@ -47,15 +47,15 @@ def routes(arm: Arm, models: Models) -> list[Route]:
             for model in models.versions(request.path_params["model"])
             if _is_in_view(model, view) and wanted in (None, model.version)
         ]
-        return JSONResponse(page([_version(model) for model in found[: top(request)]]))
+        return JSONResponse(listing(request, found, _version))
 
     async def container(request: Request) -> Response:
         name: str = request.path_params["model"]
         return JSONResponse(_container(name, models.versions(name)))
 
-    async def containers(_: Request) -> Response:
+    async def containers(request: Request) -> Response:
         names = sorted({model.name for model in models.all()})
-        return JSONResponse(page([_container(name, models.versions(name)) for name in names]))
+        return JSONResponse(listing(request, names, lambda name: _container(name, models.versions(name))))
 
     async def labelled(request: Request) -> Response:
         name, label = request.path_params["model"], request.path_params["label"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
+from localcloud.azureml import errors
 from localcloud.azureml.api.wire import CREATED, PROVIDER, page, system_data, top
 from localcloud.azureml.registry import AssetId
 from localcloud.config import LOCATION, REGISTRY, TENANT_ID
@@ -52,14 +53,25 @@ def routes(arm: Arm, registry: Registry) -> list[Route]:
 
     async def model_versions(request: Request) -> Response:
         registry.require(request.path_params["registry"])
-        found = registry.models(request.path_params["name"])
-        return JSONResponse(page([_model(model) for model in found[: top(request)]]))
+        view = request.query_params.get("listViewType", "ActiveOnly")
+        found = [model for model in registry.models(request.path_params["name"]) if _is_in_view(model, view)]
+        return JSONResponse(page([body(model) for model in found[: top(request)]]))
 
     async def model(request: Request) -> Response:
         registry.require(request.path_params["registry"])
         name, version = request.path_params["name"], request.path_params["version"]
-        found = registry.models(name)[0] if _is_label(request) and version in _LABELS else registry.model(name, version)
-        return JSONResponse(_model(found))
+        if not (_is_label(request) and version in _LABELS):
+            return JSONResponse(body(registry.model(name, version)))
+        active = [found for found in registry.models(name) if not registry.is_archived(found)]
+        if not active:
+            raise errors.asset_not_found("Model", name, version, REGISTRY)
+        return JSONResponse(body(active[0]))
+
+    def body(model: RegistryModel) -> dict[str, Any]:
+        return _model(model, archived=registry.is_archived(model))
+
+    def _is_in_view(model: RegistryModel, view: str) -> bool:
+        return view == "All" or registry.is_archived(model) == (view == "ArchivedOnly")
 
     return [
         arm.route("GET", "/registrymanagement/v1.0/registries/{registry}/discovery", discovery),
@@ -97,7 +109,6 @@ def _component(component: Component) -> dict[str, Any]:
     return {
         "id": str(asset),
         "name": component.version,
-        "type": "Microsoft.MachineLearningServices/registries/components/versions",
         "properties": {
             "description": "Pipeline component to fine-tune a model for chat completion.",
             "tags": {},
@@ -115,8 +126,6 @@ def _component(component: Component) -> dict[str, Any]:
                 "inputs": {name: _input(spec) for name, spec in component.inputs.items()},
                 "outputs": component.outputs,
             },
-            "provisioningState": "Succeeded",
-            "stage": None,
         },
         "systemData": system_data(CREATED),
     }
@@ -135,7 +144,7 @@ def _input(spec: ComponentInput) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _model(model: RegistryModel) -> dict[str, Any]:
+def _model(model: RegistryModel, *, archived: bool) -> dict[str, Any]:
     asset = AssetId(REGISTRY, "models", model.name, model.version)
     return {
         "id": str(asset),
@@ -145,13 +154,13 @@ def _model(model: RegistryModel) -> dict[str, Any]:
             "description": model.name,
             "tags": model.tags,
             "properties": {},
-            "isArchived": False,
+            "isArchived": archived,
             "isAnonymous": False,
             "flavors": {},
             "modelType": "mlflow_model",
             "modelUri": f"{asset}/mlflow_model_folder",
             "provisioningState": "Succeeded",
-            "stage": "Production",
+            "stage": "Archived" if archived else "Production",
         },
         "systemData": system_data(CREATED),
     }

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from localcloud.azureml import errors
+from localcloud.azureml import access, errors
 from localcloud.config import LOCATION, RESOURCE_GROUP, SUBSCRIPTION_ID, WORKSPACE, WORKSPACE_ID
-from localcloud.http import MANAGEMENT, ArmRoute, CloudError, with_token
+from localcloud.http import MANAGEMENT, ArmRoute, CloudError, require_token
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
+    from localcloud.azureml.limits import CurrentLimits
+    from localcloud.azureml.throttle import Throttle
     from localcloud.config import CloudConfig
     from localcloud.http import Handler
+
+T = TypeVar("T")
 
 PROVIDER = "/providers/Microsoft.MachineLearningServices"
 WORKSPACE_PATH = "/subscriptions/{subscription}/resourceGroups/{group}" + PROVIDER + "/workspaces/{workspace}"
@@ -26,22 +30,37 @@ OPERATIONS = f"/subscriptions/{SUBSCRIPTION_ID}{PROVIDER}/locations/{LOCATION}"
 CREATED = 1_700_000_000.0
 """Seconds since the epoch: when everything that was always there was made."""
 
+PAGE = 100
+"""Items on a page of a list."""
+
 _AUTHOR = "Local Cloud"
 
 
 class Arm:
     """Makes the routes of Azure Resource Manager and of the services that take its tokens."""
 
-    def __init__(self, config: CloudConfig) -> None:
+    def __init__(self, config: CloudConfig, limits: CurrentLimits, throttle: Throttle) -> None:
         port = config.ports.azure
         self.base_url = config.azure_url
         self._audiences = frozenset({config.azure_url, f"https://localhost:{port}", MANAGEMENT})
+        self._limits = limits
+        self._throttle = throttle
 
     def route(self, method: str, path: str, handler: Handler) -> Route:
-        return ArmRoute(path, with_token(handler, self._audiences), [method])
+        """Only for who has a valid token and the role, and has not asked too often."""
+
+        async def admitted(request: Request) -> Response:
+            caller = require_token(request, self._audiences)
+            limits = self._limits.now
+            self._throttle.count(caller.object_id, request.method, limits)
+            access.authorize(limits.roles, caller, request.method, request.url.path)
+            return await handler(request)
+
+        return ArmRoute(path, admitted, [method])
 
     def workspace_route(self, method: str, path: str, handler: Handler) -> Route:
         async def checked(request: Request) -> Response:
+            require_api_version(request)
             require_workspace(request, whole=not path)
             return await handler(request)
 
@@ -53,17 +72,24 @@ class Arm:
     def operation_url(self, operation_id: str, api_version: str = "2023-04-01-preview") -> str:
         return self.url(f"{OPERATIONS}/mfeOperationsStatus/{operation_id}", api_version)
 
-    def operation_headers(
-        self, request: Request, operation_id: str, *, location: str | None = None, timeout: str = "PT30M"
-    ) -> dict[str, str]:
-        """`location` is the path of a new resource; None gives the one of the operation's result."""
+    def operation_headers(self, request: Request, operation_id: str, *, location: str | None = None) -> dict[str, str]:
+        """`location` is the path of a new resource; None gives the one of the operation's result.
+
+        There is no Retry-After: no recorded answer of an endpoint, a deployment or their operations has one.
+        """
         version = request.query_params.get("api-version", "2023-04-01-preview")
         result = location or f"{OPERATIONS}/mfeOperationResults/{operation_id}"
         return {
             "Azure-AsyncOperation": self.operation_url(operation_id, version),
             "Location": self.url(result, version),
-            "x-ms-async-operation-timeout": timeout,
+            "x-ms-async-operation-timeout": "PT30M",
         }
+
+
+def require_api_version(request: Request) -> None:
+    """Raises Resource Manager's 400."""
+    if not request.query_params.get("api-version"):
+        raise errors.missing_api_version()
 
 
 def require_workspace(request: Request, *, whole: bool = False) -> None:
@@ -96,15 +122,43 @@ def system_data(created: float, modified: float | None = None) -> dict[str, Any]
     }
 
 
+def job_system_data(created: float) -> dict[str, Any]:
+    """Jobs do not say who touched them last (recording pipeline_job_child_runs)."""
+    return {name: value for name, value in system_data(created).items() if name.startswith("created")}
+
+
+def endpoint_system_data(created: float, modified: float) -> dict[str, Any]:
+    """Nor do endpoints and deployments, but when (recording online_endpoint_and_deployment_create_delete)."""
+    return {"createdAt": iso(created), "createdBy": _AUTHOR, "lastModifiedAt": iso(modified)}
+
+
 def top(request: Request) -> int | None:
     """`$top`. Raises CloudError 400 when it is no number."""
-    given = request.query_params.get("$top")
+    return _number(request, "$top")
+
+
+def _number(request: Request, name: str) -> int | None:
+    given = request.query_params.get(name)
     if given is None:
         return None
     if not given.isdigit():
-        raise CloudError(400, "InvalidQueryParameter", f"$top must be a number, not '{given}'.")
+        raise CloudError(400, "InvalidQueryParameter", f"{name} must be a number, not '{given}'.")
     return int(given)
 
 
 def page(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"value": list(items)}
+
+
+def listing(request: Request, items: Sequence[T], body: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
+    """One page of items: `$skip` are left out, `$top` and PAGE bound the rest. Raises CloudError 400.
+
+    `nextLink` is absolute and carries the query on; who asks for the first `$top` gets none.
+    """
+    skip = _number(request, "$skip") or 0
+    limit = top(request)
+    end = skip + min(PAGE if limit is None else limit, PAGE)
+    found = page([body(item) for item in items[skip:end]])
+    if limit is None and end < len(items):
+        found["nextLink"] = str(request.url.include_query_params(**{"$skip": end}))
+    return found

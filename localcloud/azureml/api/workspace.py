@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from localcloud.azureml import errors
 from localcloud.azureml.api.wire import CREATED, PROVIDER, iso, system_data
 from localcloud.azureml.operations import WORKSPACE_UUID
-from localcloud.config import LOCATION, STORAGE_ACCOUNT_ID, TENANT_ID, WORKSPACE, WORKSPACE_ID
-from localcloud.http import null_response
+from localcloud.config import (
+    LOCATION,
+    RESOURCE_GROUP,
+    STORAGE_ACCOUNT_ID,
+    SUBSCRIPTION_ID,
+    TENANT_ID,
+    WORKSPACE,
+    WORKSPACE_ID,
+)
 from localcloud.identity import PRINCIPAL_ID
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from localcloud.azureml.api.wire import Arm
     from localcloud.azureml.jobs import Jobs
@@ -37,8 +43,15 @@ def routes(arm: Arm, operations: Operations, jobs: Jobs) -> list[Route]:
         return JSONResponse(
             {
                 "api": arm.base_url,
+                "catalog": "https://catalog.cortanaanalytics.com",
+                "experimentation": arm.base_url,
+                "gallery": "https://gallery.cortanaintelligence.com/project",
                 "history": arm.base_url,
-                "mlflow": arm.base_url,
+                "hyperdrive": arm.base_url,
+                "labeling": arm.base_url,
+                "modelmanagement": arm.base_url,
+                "pipelines": arm.base_url,
+                "quota-manager": arm.base_url,
                 "studio": "https://ml.azure.com",
             }
         )
@@ -59,7 +72,7 @@ def routes(arm: Arm, operations: Operations, jobs: Jobs) -> list[Route]:
             return JSONResponse({}, 202, {"Location": str(request.url)})
         if operation.error_code is not None:
             raise errors.UserError(operation.error_message, operation.error_code)
-        return null_response(200)
+        return Response(status_code=200)
 
     return [
         arm.workspace_route("GET", "", workspace),
@@ -78,7 +91,7 @@ def _required(operations: Operations, identifier: str) -> Operation:
 
 
 def _cancellation(done: bool, request: Request) -> Response:
-    return null_response(200) if done else JSONResponse({}, 202, {"Location": str(request.url)})
+    return Response(status_code=200) if done else JSONResponse({}, 202, {"Location": str(request.url)})
 
 
 def _operation(operation: Operation, path: str) -> dict[str, Any]:
@@ -90,7 +103,7 @@ def _operation(operation: Operation, path: str) -> dict[str, Any]:
         "percentComplete": 0.0 if operation.ended is None else 100.0,
         "status": operation.status,
     }
-    if operation.status == "Failed":
+    if operation.status in ("Failed", "Canceled"):
         body["error"] = {
             "code": operation.error_code,
             "message": operation.error_message,
@@ -107,6 +120,7 @@ def _workspace(arm: Arm) -> dict[str, Any]:
         "type": "Microsoft.MachineLearningServices/workspaces",
         "location": LOCATION,
         "tags": {},
+        "etag": None,
         "kind": "Default",
         "identity": {"type": "SystemAssigned", "principalId": PRINCIPAL_ID, "tenantId": TENANT_ID},
         "sku": {"name": "Basic", "tier": "Basic"},
@@ -114,17 +128,52 @@ def _workspace(arm: Arm) -> dict[str, Any]:
             "friendlyName": WORKSPACE,
             "description": "",
             "storageAccount": STORAGE_ACCOUNT_ID,
+            "keyVault": _neighbour("Microsoft.Keyvault/vaults"),
+            "applicationInsights": _neighbour("Microsoft.insights/components"),
             "hbiWorkspace": False,
             "tenantId": TENANT_ID,
+            "imageBuildCompute": None,
             "provisioningState": "Succeeded",
+            "managedNetwork": {
+                "changeableIsolationModes": ["AllowInternetOutbound", "AllowOnlyApprovedOutbound"],
+                "isolationMode": "Disabled",
+                "enableNetworkMonitor": False,
+                "enableFirewallLog": False,
+            },
+            "allowRoleAssignmentOnRG": True,
             "v1LegacyMode": False,
+            "softDeleteEnabled": False,
+            "containerRegistry": _neighbour("Microsoft.ContainerRegistry/registries"),
+            "creationTime": iso(CREATED),
+            "notebookInfo": {
+                "resourceId": WORKSPACE_UUID.replace("-", ""),
+                "fqdn": f"{WORKSPACE}-{LOCATION}-{WORKSPACE_UUID}.{LOCATION}.notebooks.azure.net",
+                "isPrivateLinkEnabled": False,
+                "notebookPreparationError": None,
+            },
+            "storageHnsEnabled": False,
             "workspaceId": WORKSPACE_UUID,
+            "linkedModelInventoryArmId": None,
+            "privateLinkCount": 0,
             "publicNetworkAccess": "Enabled",
+            "ipAllowlist": [],
+            "networkAcls": {"defaultAction": "Allow", "bypass": "", "ipRules": [], "resourceAccessRules": []},
+            "serverlessComputeSettings": None,
+            "EnableSoftwareBillOfMaterials": False,
+            "sdkTelemetryAppInsightsKey": "00000000-0000-0000-0000-000000000000",
+            "enableDataIsolation": False,
+            "systemDatastoresAuthMode": "identity",
+            "enableServiceSideCMKEncryption": False,
             "discoveryUrl": f"{arm.base_url}/discovery",
             "mlFlowTrackingUri": f"azureml://{arm.base_url.removeprefix('https://')}/mlflow/v1.0{WORKSPACE_ID}",
         },
         "systemData": system_data(CREATED),
     }
+
+
+def _neighbour(kind: str) -> str:
+    """Of what a workspace is always made with, though nothing answers for it here."""
+    return f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{RESOURCE_GROUP}/providers/{kind}/{WORKSPACE}"
 
 
 def _cloud(arm: Arm) -> dict[str, Any]:

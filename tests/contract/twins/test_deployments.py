@@ -19,7 +19,7 @@ def test_a_deployment_is_there_at_once_and_comes_up_later(cloud: Subject, endpoi
     cloud.arm.create_deployment(deployment(endpoint, "blue", model))
     creating = cloud.arm.get_deployment(endpoint, "blue")
     assert creating is not None
-    assert (creating.provisioning_state, creating.busy) == ("Creating", True)
+    assert (creating.provisioning_state, creating.busy) == ("Updating", True)
     above = cloud.arm.get_endpoint(endpoint)
     assert above is not None
     assert (above.provisioning_state, above.traffic) == ("Succeeded", {})

@@ -12,17 +12,26 @@ def emit(**event: object) -> None:
     print(json.dumps({**event, "time": time.time()}), flush=True)
 
 
+def fail(step: str, message: str) -> int:
+    emit(type="step_started", step=step)
+    emit(type="step_failed", step=step, code="UserError", message=message)
+    return 1
+
+
 def main() -> int:
     job: dict[str, Any] = json.loads(Path(sys.argv[sys.argv.index("--job") + 1]).read_text())
     inputs: dict[str, str] = job["inputs"]
+    if "train_file_path" not in inputs:
+        return fail("ft_nlp_common_validation", "Input train_file_path is required.")
     orders = Path(inputs["train_file_path"]).read_text().splitlines()
     print("reading the data", file=sys.stderr, flush=True)
     print("a library says something that is no event", flush=True)
-    emit(type="step_started", step="chat_completion_datapreprocess")
+    for order in orders:
+        if order.startswith("fail in "):
+            return fail(*order.removeprefix("fail in ").split(": ", 1))
     if "bad data" in orders:
-        message = "Dataset has 3 rows, at least 10 are needed."
-        emit(type="step_failed", step="chat_completion_datapreprocess", code="UserError", message=message)
-        return 1
+        return fail("chat_completion_datapreprocess", "Dataset has 3 rows, at least 10 are needed.")
+    emit(type="step_started", step="chat_completion_datapreprocess")
     emit(type="step_completed", step="chat_completion_datapreprocess")
     emit(type="step_started", step="chat_completion_finetune")
     for at in range(1, 4):

@@ -36,7 +36,7 @@ class Deployment:
     instance_count: int
     tags: dict[str, str]
     created_at: datetime
-    state: str = "Creating"
+    state: str = "Updating"
     operation: str = ""
     serving: bool = False
 
@@ -176,7 +176,7 @@ class Endpoints:
         deployment.model, deployment.instance_type = request.model_id, request.instance_type
         deployment.instance_count, deployment.tags = request.instance_count, dict(request.tags)
         what = Happening.CREATE_DEPLOYMENT if creating else Happening.UPDATE_DEPLOYMENT
-        fate = self._begin(deployment, "Creating" if creating else "Updating", what, f"{endpoint.name}/{name}")
+        fate = self._begin(deployment, "Updating", what, f"{endpoint.name}/{name}")
 
         def up() -> None:
             deployment.serving = True
