@@ -1,4 +1,4 @@
-"""What the twins can do and the local cloud can not: slow copies, failing and hanging operations, reused names."""
+"""What the twins can do and the local cloud can not: slow copies, failing and hanging operations."""
 
 from __future__ import annotations
 
@@ -218,18 +218,23 @@ def test_a_deployment_that_hangs_is_updating_until_the_service_gives_up(
     assert served.state("green") == state
 
 
-def test_the_name_of_a_deleted_endpoint_is_not_found_for_a_while(served: Twins) -> None:
+def test_the_name_of_a_deleted_endpoint_is_taken_for_as_long_as_the_world_says(served: Twins) -> None:
     served.world.will(Happening.FORGET_NAME, Fate(seconds=2 * HOUR))
     served.app.arm.delete_endpoint("eee")
-    served.world.advance(HOUR)
+    served.world.advance(120 + 2 * HOUR - 1)
+    with pytest.raises(PermanentError, match="NotFound"):
+        served.app.arm.create_endpoint("eee", description="again", tags={})
+    served.world.advance(1)
     served.app.arm.create_endpoint("eee", description="again", tags={})
-    served.world.advance(600)
-    assert served.app.arm.get_endpoint("eee") is None
-    assert served.app.arm.list_endpoints() == []
-    with pytest.raises(PermanentError, match="not found"):
-        served.deploy("green", Fate())
-    served.world.advance(2 * HOUR)
     assert served.endpoint().description == "again"
+
+
+def test_an_endpoint_that_failed_takes_no_deployment(twins: Twins) -> None:
+    twins.world.will(Happening.CREATE_ENDPOINT, Fate(Outcome.FAIL, 60, "BadRequest", "no quota"))
+    twins.app.arm.create_endpoint("eee", description="", tags={})
+    twins.world.advance(60)
+    with pytest.raises(PermanentError, match=r"BadRequest: .*has not been created successfully"):
+        twins.deploy("blue", Fate())
 
 
 def test_the_cloud_remembers_how_long_everything_lived(served: Twins) -> None:

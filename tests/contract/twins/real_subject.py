@@ -26,7 +26,15 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from localcloud.azureml.runners import ENVIRONMENT_VARIABLE
-from localcloud.config import LOCATION, RESOURCE_GROUP, SUBSCRIPTION_ID, WORKSPACE, CloudConfig, RegistryModel
+from localcloud.config import (
+    LOCATION,
+    RESOURCE_GROUP,
+    SUBSCRIPTION_ID,
+    WORKSPACE,
+    CloudConfig,
+    Durations,
+    RegistryModel,
+)
 from localcloud.functions.engine import FunctionFailedError
 from localcloud.functions.host_json import QueueOptions
 from localcloud.functions.message_queue import MessageQueue, ReceivedMessage
@@ -249,6 +257,7 @@ def real_subject(state: Path) -> Iterator[RealSubject]:
             RegistryModel("Phi-3-mini-4k-instruct", "13", "base", {"task": "chat-completion"}),
         ),
         custom_topics=(TOPIC,),
+        durations=Durations(endpoint_name_reuse=10 * _STEP),
         fast_training=True,
     )
     with pytest.MonkeyPatch.context() as patch:

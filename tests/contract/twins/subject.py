@@ -16,6 +16,7 @@ from shared.azureml.resources import DeploymentRequest, JobRequest, OnlineDeploy
 from shared.azureml.sdk import SdkClient
 from shared.blobs import Blobs
 from shared.config import Settings
+from shared.errors import PermanentError
 from shared.idle.metrics import RequestMetrics
 from shared.lifecycle.ledger import Ledger
 from shared.lifecycle.queues import WakeUps
@@ -185,6 +186,22 @@ def settled(cloud: Subject, endpoint: str) -> OnlineEndpoint:
 
 def gone(cloud: Subject, endpoint: str) -> None:
     cloud.until(lambda: cloud.arm.get_endpoint(endpoint) is None)
+
+
+def once_its_name_is_free(cloud: Subject, act: Callable[[], None]) -> None:
+    """Do it when the name of a deleted endpoint is free again, which it is not at once."""
+
+    def tried() -> bool:
+        try:
+            act()
+        except PermanentError as error:
+            if error.code != "NotFound":
+                raise
+            return False
+        return True
+
+    assert not tried(), "the name was free at once"
+    cloud.until(tried)
 
 
 def trained(cloud: Subject, name: str, goes: Goes = Goes.WELL) -> str:

@@ -44,14 +44,25 @@ def test_a_deployment_that_fails_says_why_in_its_operation(cloud: Subject, endpo
     assert cloud.arm.operation_error(failed.operation_url.replace(host, "example.com")) == ""
 
 
-def test_a_deployment_that_failed_can_be_created_again_and_deleted(
+def test_a_deployment_that_failed_must_be_deleted_before_it_can_be_created_again(
     cloud: Subject, endpoint: str, models: Models
 ) -> None:
     deployed(cloud, endpoint, "blue", models[Goes.UNLOADABLE], Goes.UNLOADABLE)
-    again = deployed(cloud, endpoint, "blue", models[Goes.WELL])
-    assert again.provisioning_state == "Succeeded"
+    with pytest.raises(PermanentError, match=r"unrecoverable state\. Delete and re-create\.") as caught:
+        cloud.arm.create_deployment(deployment(endpoint, "blue", models[Goes.WELL]))
+    assert caught.value.code == "BadRequest"
     cloud.arm.delete_deployment(endpoint, "blue")
     cloud.until(lambda: cloud.arm.get_deployment(endpoint, "blue") is None)
+    assert deployed(cloud, endpoint, "blue", models[Goes.WELL]).provisioning_state == "Succeeded"
+
+
+def test_a_deployment_that_served_before_its_update_failed_can_be_updated_again(
+    cloud: Subject, endpoint: str, models: Models
+) -> None:
+    deployed(cloud, endpoint, "blue", models[Goes.WELL])
+    failed = deployed(cloud, endpoint, "blue", models[Goes.UNLOADABLE], Goes.UNLOADABLE)
+    assert failed.provisioning_state == "Failed"
+    assert deployed(cloud, endpoint, "blue", models[Goes.WELL]).provisioning_state == "Succeeded"
 
 
 @pytest.mark.parametrize("url", ["", "https://example.com/operation", "no url", "/relative"])
@@ -126,7 +137,7 @@ def test_a_deployment_with_traffic_is_not_deleted(cloud: Subject, endpoint: str,
     settled(cloud, endpoint)
     with pytest.raises(PermanentError, match="has traffic") as caught:
         cloud.arm.delete_deployment(endpoint, "blue")
-    assert caught.value.code == "UserError"
+    assert caught.value.code == "BadRequest"
     found = cloud.arm.get_deployment(endpoint, "blue")
     assert found is not None
     assert found.provisioning_state == "Succeeded"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import pytest
 
 from shared.azureml.arm import ArmClient
 from shared.errors import PermanentError, RaceLostError, TransientError
-from tests.contract.twins.subject import Goes, Subject, deployed, deployment, gone, settled
+from tests.contract.twins.subject import Goes, Subject, deployed, deployment, gone, once_its_name_is_free, settled
 
 Fresh = Callable[[str], str]
 Models = Mapping[Goes, str]
@@ -59,17 +60,25 @@ def test_an_endpoint_is_there_at_once_and_can_be_used_later(cloud: Subject, fres
     assert cloud.arm.endpoint_key(name) == cloud.arm.endpoint_key(name) != ""
 
 
+def _deploy(arm: ArmClient, name: str, model: str) -> None:
+    arm.create_deployment(deployment(name, "blue", model))
+
+
 @pytest.mark.parametrize(
-    "act",
+    ("act", "busy_with"),
     [
-        lambda arm, name, model: arm.create_endpoint(name, description="", tags={}),
-        lambda arm, name, model: arm.set_traffic(arm.get_endpoint(name), {}),
-        lambda arm, name, model: arm.set_endpoint_tags(name, {"a": "b"}),
-        lambda arm, name, model: arm.delete_endpoint(name),
-        lambda arm, name, model: arm.create_deployment(deployment(name, "blue", model)),
+        (act, busy_with)
+        for act in (
+            lambda arm, name, model: arm.create_endpoint(name, description="", tags={}),
+            lambda arm, name, model: arm.set_traffic(arm.get_endpoint(name), {}),
+            lambda arm, name, model: arm.set_endpoint_tags(name, {"a": "b"}),
+            lambda arm, name, model: arm.delete_endpoint(name),
+            _deploy,
+        )
+        for busy_with in ("creation", "update", "deletion")
+        if (act, busy_with) != (_deploy, "deletion")
     ],
 )
-@pytest.mark.parametrize("busy_with", ["creation", "update", "deletion"])
 def test_an_endpoint_that_is_busy_says_later(
     cloud: Subject, fresh: Fresh, models: Models, act: Callable[[ArmClient, str, str], object], busy_with: str
 ) -> None:
@@ -85,6 +94,15 @@ def test_an_endpoint_that_is_busy_says_later(
         act(cloud.arm, name, models[Goes.WELL])
     assert not isinstance(caught.value, RaceLostError)
     assert caught.value.retry_after == 15
+
+
+def test_an_endpoint_that_is_being_deleted_refuses_a_deployment_for_good(
+    cloud: Subject, endpoint: str, models: Models
+) -> None:
+    cloud.arm.delete_endpoint(endpoint)
+    with pytest.raises(PermanentError, match="in deleting provisioning state") as caught:
+        cloud.arm.create_deployment(deployment(endpoint, "blue", models[Goes.WELL]))
+    assert caught.value.code == "BadRequest"
 
 
 @pytest.mark.parametrize("name", ["ab", "1abc", "abc-", "a_b", "x" * 33])
@@ -136,9 +154,10 @@ def test_impossible_traffic_is_refused_and_nothing_changes(
     cloud: Subject, served: str, traffic: dict[str, int]
 ) -> None:
     before = settled(cloud, served)
-    with pytest.raises(PermanentError, match=f"set traffic of {served}: Traffic") as caught:
+    refusal = f'set traffic of {served}: The request is invalid. {{"errors":{{"Traffic":["Traffic '
+    with pytest.raises(PermanentError, match=re.escape(refusal)) as caught:
         cloud.arm.set_traffic(before, traffic)
-    assert caught.value.code == "UserError"
+    assert caught.value.code == "BadRequest"
     assert cloud.arm.get_endpoint(served) == before
 
 
@@ -155,10 +174,11 @@ def test_traffic_for_nobody_set_on_an_endpoint_that_is_gone_makes_a_new_one(clou
     seen = settled(cloud, endpoint)
     cloud.arm.delete_endpoint(endpoint)
     gone(cloud, endpoint)
-    with pytest.raises(PermanentError):
-        cloud.arm.set_traffic(seen, {"blue": 100})
+    for names_a_deployment in ({"blue": 100}, {"blue": 0}):
+        with pytest.raises(PermanentError, match="Traffic names deployments that do not exist: blue"):
+            cloud.arm.set_traffic(seen, names_a_deployment)
     assert cloud.arm.get_endpoint(endpoint) is None
-    cloud.arm.set_traffic(seen, {})
+    once_its_name_is_free(cloud, lambda: cloud.arm.set_traffic(seen, {}))
     assert settled(cloud, endpoint).tags == seen.tags
 
 
@@ -191,12 +211,14 @@ def test_an_endpoint_is_deleted_with_its_deployments(cloud: Subject, endpoint: s
     cloud.arm.delete_endpoint(endpoint)
 
 
-def test_an_endpoint_that_comes_back_is_a_new_one(cloud: Subject, endpoint: str, models: Models) -> None:
+def test_the_name_of_a_deleted_endpoint_is_free_only_later_and_then_for_a_new_one(
+    cloud: Subject, endpoint: str, models: Models
+) -> None:
     deployed(cloud, endpoint, "blue", models[Goes.WELL])
     key = cloud.arm.endpoint_key(endpoint)
     cloud.arm.delete_endpoint(endpoint)
     gone(cloud, endpoint)
-    cloud.arm.create_endpoint(endpoint, description="", tags={})
+    once_its_name_is_free(cloud, lambda: cloud.arm.create_endpoint(endpoint, description="", tags={}))
     assert settled(cloud, endpoint).traffic == {}
     assert cloud.arm.list_deployments(endpoint) == []
     assert cloud.arm.endpoint_key(endpoint) != key

@@ -25,7 +25,7 @@ USUAL_SECONDS = {
     Happening.CREATE_DEPLOYMENT: 900.0,
     Happening.UPDATE_DEPLOYMENT: 900.0,
     Happening.DELETE_DEPLOYMENT: 180.0,
-    Happening.FORGET_NAME: 0.0,
+    Happening.FORGET_NAME: 600.0,
     Happening.SCORE: 0.5,
 }
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from tests.simulation.twins.progress import settle
-from tests.simulation.twins.refusals import busy, invalid, not_found
+from tests.simulation.twins.refusals import bad_request, busy, invalid, name_not_yet_free, not_found
 from tests.simulation.twins.world import Happening
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ class Deployment:
 
 @dataclass
 class Endpoint:
-    """`hidden_until`: its name was deleted a moment ago; until then nobody but a second PUT finds it."""
-
     name: str
     description: str
     tags: dict[str, str]
@@ -52,7 +50,6 @@ class Endpoint:
     key: str
     created_at: datetime
     modified_at: datetime
-    hidden_until: datetime
     state: str = "Creating"
     operation: str = ""
     deployments: dict[str, Deployment] = field(default_factory=dict)
@@ -79,14 +76,13 @@ class Endpoints:
         self._world = world
         self._models = models
         self._numbers = itertools.count(1)
-        self._forgotten_until: dict[str, datetime] = {}
+        self._taken_until: dict[str, datetime] = {}
         self.all: dict[str, Endpoint] = {}
         self.lifetimes: list[Lifetime] = []
         self.errors: dict[str, str] = {}
 
     def find(self, name: str) -> Endpoint | None:
-        endpoint = self.all.get(name)
-        return endpoint if endpoint and endpoint.hidden_until <= self._world.now() else None
+        return self.all.get(name)
 
     def get(self, name: str) -> Endpoint:
         endpoint = self.find(name)
@@ -95,7 +91,7 @@ class Endpoints:
         return endpoint
 
     def visible(self) -> list[Endpoint]:
-        return [endpoint for name, endpoint in sorted(self.all.items()) if self.find(name)]
+        return [endpoint for _, endpoint in sorted(self.all.items())]
 
     def existed(self, name: str) -> bool:
         """Now or ever."""
@@ -107,6 +103,8 @@ class Endpoints:
         _check_name("Endpoint", name)
         _check_traffic(traffic, set(existing.deployments) if existing else set())
         if existing is None:
+            if self._world.now() < self._taken_until.get(name, self._world.now()):
+                raise name_not_yet_free()
             self._create(name, description, tags)
             return
         self._require_idle(existing)
@@ -145,7 +143,7 @@ class Endpoints:
             del self.all[name]
             self._close("endpoint", name, name)
             forget = self._world.draw(Happening.FORGET_NAME, name)
-            self._forgotten_until[name] = self._world.now() + timedelta(seconds=forget.seconds)
+            self._taken_until[name] = self._world.now() + timedelta(seconds=forget.seconds)
 
         def failed() -> None:
             for deployment in endpoint.deployments.values():
@@ -166,12 +164,10 @@ class Endpoints:
         if not self._models.exists(request.model_id):
             raise not_found(f"Model {request.model_id} was not found.")
         _check_name("Deployment", name)
-        self._require_idle(endpoint)
         deployment = endpoint.deployments.get(name)
+        self._require_deployable(endpoint, name, deployment)
         creating = deployment is None
         if deployment is None:
-            if len(endpoint.deployments) >= MAX_DEPLOYMENTS:
-                raise invalid(f"Endpoint {endpoint.name} has {MAX_DEPLOYMENTS} deployments already.")
             deployment = self._create_deployment(endpoint, request)
         deployment.model, deployment.instance_type = request.model_id, request.instance_type
         deployment.instance_count, deployment.tags = request.instance_count, dict(request.tags)
@@ -191,7 +187,8 @@ class Endpoints:
         if endpoint is None or deployment is None:
             return
         if share := endpoint.traffic.get(name):
-            raise invalid(f"Deployment {name} of endpoint {endpoint_name} has traffic of {share} %.")
+            reason = f"Specified deployment [{name}] has traffic of {share} percent. Set it to 0 before deleting it."
+            raise bad_request(reason)
         self._require_idle(endpoint)
         fate = self._begin(deployment, "Deleting", Happening.DELETE_DEPLOYMENT, f"{endpoint_name}/{name}")
         self._settle(
@@ -212,7 +209,6 @@ class Endpoints:
             key=f"key-{next(self._numbers)}-of-{name}",
             created_at=now,
             modified_at=now,
-            hidden_until=self._forgotten_until.get(name, now),
         )
         self.all[name] = endpoint
         self.lifetimes.append(Lifetime("endpoint", name, name, "", 0, dict(tags), now))
@@ -280,6 +276,21 @@ class Endpoints:
             if (lifetime.kind, lifetime.endpoint, lifetime.name, lifetime.ended) == (kind, endpoint, name, None):
                 lifetime.ended = self._world.now()
 
+    def _require_deployable(self, endpoint: Endpoint, name: str, existing: Deployment | None) -> None:
+        if endpoint.state in ("Failed", "Canceled", "Deleting"):
+            raise bad_request(
+                "This endpoint has not been created successfully or is in deleting provisioning state. "
+                "Please recreate endpoint and then try again to create deployment."
+            )
+        self._require_idle(endpoint)
+        if existing is None and len(endpoint.deployments) >= MAX_DEPLOYMENTS:
+            raise bad_request(f"Endpoint [{endpoint.name}] has reached its limit of {MAX_DEPLOYMENTS} deployments.")
+        if existing is not None and not existing.serving and existing.state in ("Failed", "Canceled"):
+            raise bad_request(
+                f"Specified deployment [{name}] failed during initial provisioning and is in an unrecoverable state. "
+                "Delete and re-create."
+            )
+
     def _require_idle(self, endpoint: Endpoint) -> None:
         states = [endpoint.state, *(deployment.state for deployment in endpoint.deployments.values())]
         for state in states:
@@ -298,8 +309,8 @@ def _check_name(kind: str, name: str) -> None:
 
 def _check_traffic(traffic: Mapping[str, int], known: set[str]) -> None:
     if unknown := sorted(set(traffic) - known):
-        raise invalid(f"Traffic names deployments that do not exist: {', '.join(unknown)}.")
+        raise bad_request(f"Traffic names deployments that do not exist: {', '.join(unknown)}.", "Traffic")
     if any(not 0 <= share <= 100 for share in traffic.values()):
-        raise invalid("Traffic percentages are integers from 0 to 100.")
+        raise bad_request("Traffic percentages are integers from 0 to 100.", "Traffic")
     if sum(traffic.values()) not in (0, 100):
-        raise invalid(f"Traffic percentages must sum to 0 or 100, not to {sum(traffic.values())}.")
+        raise bad_request(f"Traffic percentages must sum to 0 or 100, not to {sum(traffic.values())}.", "Traffic")

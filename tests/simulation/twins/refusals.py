@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,6 +25,16 @@ def not_found(message: str) -> RefusedError:
 
 def invalid(message: str) -> RefusedError:
     return RefusedError(400, "UserError", message)
+
+
+def bad_request(message: str, field: str = "") -> RefusedError:
+    """Of the service behind the front end that runs endpoints and deployments: the reason stands in a detail."""
+    problems = {"errors": {field: [message]}, "title": "One or more validation errors occurred."}
+    return RefusedError(400, "BadRequest", f"The request is invalid. {json.dumps(problems, separators=(',', ':'))}")
+
+
+def name_not_yet_free() -> RefusedError:
+    return RefusedError(404, "NotFound", 'The specified resource was not found. {{"title":"Not Found"}}')
 
 
 def busy(message: str) -> RefusedError:

@@ -30,7 +30,7 @@ class Happening(StrEnum):
     UPDATE_DEPLOYMENT = "update deployment"
     DELETE_DEPLOYMENT = "delete deployment"
     FORGET_NAME = "forget name"
-    """How long the name of a deleted endpoint is answered with NotFound although it was created anew."""
+    """How long the creation of an endpoint under the name of a deleted one is refused with NotFound."""
     SCORE = "score"
     """One request that reaches a deployment's model."""
 
