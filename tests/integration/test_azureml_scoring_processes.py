@@ -75,22 +75,23 @@ def premade_model(cloud: Cloud, name: str) -> str:
     return str(answer.json()["id"])
 
 
-def living() -> list[int]:
-    """Scoring processes that this process started."""
+def living(cloud: Cloud) -> list[int]:
+    """Scoring processes of this cloud, a child of this process as others may be."""
     children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
     pids = [int(pid) for file in children for pid in file.read_text().split()]
-    return [pid for pid in pids if "scoring.py" in Path(f"/proc/{pid}/cmdline").read_text()]
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in pids}
+    return [pid for pid, command in commands.items() if "scoring.py" in command and cloud.config.state_dir in command]
 
 
 def test_a_model_that_is_known_to_load_costs_no_process_until_it_is_called(cloud: Cloud, model: str) -> None:
     create_endpoint(cloud, "on-demand")
     assert deploy(cloud, "on-demand", "first", model) == "Succeeded"
-    before = living()
+    before = living(cloud)
 
     for number in range(4):
         assert deploy(cloud, "on-demand", f"more-{number}", model) == "Succeeded"
 
-    assert set(living()) <= set(before)
+    assert set(living(cloud)) <= set(before)
     log = cloud.arm("POST", "/onlineEndpoints/on-demand/deployments/more-1/getLogs", {}).json()["content"]
     assert "waiting for the first request" in log
     assert score(cloud, "on-demand", "hi", deployment="more-1").json()["output"] == "you said hi"
@@ -104,7 +105,7 @@ def test_the_one_that_was_called_the_longest_ago_makes_room(cloud: Cloud, model:
     pids = {}
     for name in ("one", "two", "one", "three"):
         pids[name] = score(cloud, "crowded", "hi", deployment=name).json()["pid"]
-        assert len(living()) <= PROCESSES
+        assert len(living(cloud)) <= PROCESSES
 
     assert score(cloud, "crowded", "hi", deployment="one").json()["pid"] == pids["one"]
     assert score(cloud, "crowded", "hi", deployment="two").json()["pid"] != pids["two"]
@@ -115,7 +116,7 @@ def test_an_idle_process_ends_and_comes_back_when_it_is_called(cloud: Cloud, mod
     assert deploy(cloud, "sleepy", "blue", model) == "Succeeded"
     first = score(cloud, "sleepy", "hi", deployment="blue").json()["pid"]
 
-    until(lambda: not living())
+    until(lambda: not living(cloud))
 
     assert score(cloud, "sleepy", "hi", deployment="blue").json()["pid"] != first
 
