@@ -139,6 +139,8 @@ def _registered(_: Tuning, observed: Observed) -> Action:
         if endpoint is not None:
             return Wait(f"endpoint {endpoint.name} is being deleted; the next generation follows")
         return JoinEndpoint(new_generation=True)
+    if endpoint is not None and endpoint.name == record.name and endpoint.provisioning_state == "Deleting":
+        return Wait(f"endpoint {endpoint.name} is being deleted by somebody else")
     vanished = record.status is EndpointStatus.ACTIVE and endpoint is None and bool(record.live)
     return JoinEndpoint(new_generation=vanished)
 
@@ -223,7 +225,7 @@ def _cleaning_up(tuning: Tuning, observed: Observed) -> Action:
         if deployment.busy:
             return Wait(f"deployment {deployment.name} is {deployment.provisioning_state}")
         if _positive(endpoint.traffic).get(deployment.name):
-            return _give_back_traffic(tuning, observed)
+            return _give_back_traffic(tuning, deployment, observed)
         return DeleteDeployment()
     if not observed.other_deployments and (_last(tuning, record) or _abandoned(endpoint, record)):
         return DeleteEndpoint()
@@ -244,11 +246,15 @@ def _left_over(tuning: Tuning, observed: Observed) -> str:
     return ""
 
 
-def _give_back_traffic(tuning: Tuning, observed: Observed) -> Action:
-    """A deployment with traffic is never removed: the one that is live gets it back first, or nobody has it."""
+def _give_back_traffic(tuning: Tuning, deployment: OnlineDeployment, observed: Observed) -> Action:
+    """A deployment with traffic is never removed: the one that is live gets it back first, or nobody has it.
+
+    Nobody is a share of 0 for the deployment, not an empty map: of an endpoint that was deleted meanwhile the one is
+    refused, the other makes a new endpoint.
+    """
     live = observed.live
     if live is None or live.id == tuning.id or live.deployment not in observed.other_deployments:
-        return SetTraffic({})
+        return SetTraffic({deployment.name: 0})
     return SetTraffic({live.deployment: 100})
 
 

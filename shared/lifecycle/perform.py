@@ -7,6 +7,8 @@ means that the action is done once more, and finds it done.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 from shared import names
 from shared.azureml.resources import DeploymentRequest, JobRequest
 from shared.blobs import BlobChangedError
-from shared.errors import PermanentError
+from shared.errors import PermanentError, TransientError
 from shared.lifecycle import actions
 from shared.lifecycle.decide import waiting_for_slot
 from shared.lifecycle.ledger import Versioned
@@ -35,6 +37,8 @@ log = logging.getLogger(__name__)
 
 FILE_INPUTS = {"train_sft": "train_file_path", "test_sft": "test_file_path"}
 """Which split goes into which input of the component."""
+_NAME_NOT_FREE = "NotFound"
+"""The code of a creation under the name of an endpoint that was deleted: azure-cli-extensions issues 7107, 7660."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,9 @@ class Performer:
                 return tuning.waiting(now, self.patience(tuning)).noted(now, f"deleting deployment {tuning.deployment}")
             case actions.SetTraffic(traffic):
                 assert observed.endpoint is not None
-                self.arm.set_traffic(observed.endpoint, traffic)
-                shares = ", ".join(f"{name} {share} %" for name, share in traffic.items()) or "nobody"
+                with self._looking_again_if_deleted(tuning.endpoint):
+                    self.arm.set_traffic(observed.endpoint, traffic)
+                shares = ", ".join(f"{name} {share} %" for name, share in traffic.items() if share) or "nobody"
                 return tuning.waiting(now, self.patience(tuning)).noted(now, f"giving traffic to {shares}")
         assert record is not None, "what follows changes the endpoint record"
         match action:
@@ -184,29 +189,34 @@ class Performer:
         return tuning.moved(State.DEPLOYING, now, message, endpoint=name, deployment=deployment)
 
     def _create_endpoint(self, tuning: Tuning, now: datetime) -> Tuning:
-        self.arm.create_endpoint(
-            tuning.endpoint,
-            description=f"Fine-tuned models of dataset {tuning.dataset}, managed by droptune",
-            tags={
-                names.TAG_OWNER: names.owner(self.settings.workspace_id),
-                names.TAG_DATASET: tuning.dataset,
-            },
-        )
+        try:
+            self.arm.create_endpoint(
+                tuning.endpoint,
+                description=f"Fine-tuned models of dataset {tuning.dataset}, managed by droptune",
+                tags={
+                    names.TAG_OWNER: names.owner(self.settings.workspace_id),
+                    names.TAG_DATASET: tuning.dataset,
+                },
+            )
+        except PermanentError as error:
+            if error.code != _NAME_NOT_FREE:
+                raise
+            raise TransientError(f"{error.message}: an endpoint of that name was deleted a while ago") from error
         return tuning.waiting(now, self.patience(tuning)).noted(now, f"creating endpoint {tuning.endpoint}")
 
     def _create_deployment(self, tuning: Tuning, now: datetime) -> Tuning:
-        self.arm.create_deployment(
-            DeploymentRequest(
-                endpoint=tuning.endpoint,
-                name=tuning.deployment,
-                model_id=tuning.model_id,
-                instance_type=tuning.inference_instance_type,
-                instance_count=tuning.instance_count,
-                request_timeout=self.settings.request_timeout_seconds,
-                liveness_initial_delay=self.settings.liveness_initial_delay_seconds,
-                tags=self._tags(tuning),
-            )
+        request = DeploymentRequest(
+            endpoint=tuning.endpoint,
+            name=tuning.deployment,
+            model_id=tuning.model_id,
+            instance_type=tuning.inference_instance_type,
+            instance_count=tuning.instance_count,
+            request_timeout=self.settings.request_timeout_seconds,
+            liveness_initial_delay=self.settings.liveness_initial_delay_seconds,
+            tags=self._tags(tuning),
         )
+        with self._looking_again_if_deleted(tuning.endpoint):
+            self.arm.create_deployment(request)
         return tuning.waiting(now, self.patience(tuning)).noted(now, f"creating deployment {tuning.deployment}")
 
     def _become_live(self, tuning: Tuning, record: Versioned[EndpointRecord], now: datetime) -> Tuning:
@@ -239,6 +249,17 @@ class Performer:
             self.ledger.put(replace(record, value=record.value.left(tuning.id)))
         reason = tuning.reason.message if tuning.reason else ""
         return tuning.moved(outcome, now, reason or f"ended as {outcome}")
+
+    @contextmanager
+    def _looking_again_if_deleted(self, endpoint: str) -> Iterator[None]:
+        """An endpoint that began to be deleted after the look refuses for good; the tuning must see that, not end."""
+        try:
+            yield
+        except PermanentError as error:
+            found = self.arm.get_endpoint(endpoint)
+            if found is not None and found.provisioning_state != "Deleting":
+                raise
+            raise TransientError(f"endpoint {endpoint} was deleted meanwhile: {error.message}") from error
 
     def _tags(self, tuning: Tuning) -> dict[str, str]:
         return {

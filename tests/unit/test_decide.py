@@ -127,6 +127,12 @@ CASES = [
         {"record": record(status=EndpointStatus.DELETING), "endpoint": endpoint("Deleting")},
         Wait,
     ),
+    (
+        "endpoint going by another hand",
+        State.REGISTERED,
+        {"record": record(live=OLDER.id), "endpoint": endpoint("Deleting")},
+        Wait,
+    ),
     ("endpoint gone", State.REGISTERED, {"record": record(status=EndpointStatus.DELETING)}, JoinEndpoint(True)),
     ("live endpoint vanished", State.REGISTERED, {"record": record(live=OLDER.id)}, JoinEndpoint(True)),
     ("no endpoint yet", State.DEPLOYING, {"record": record()}, CreateEndpoint()),
@@ -285,7 +291,7 @@ CASES = [
         "traffic of the only one",
         State.CLEANING_UP,
         {"record": record(), "endpoint": endpoint(traffic=ALL_TO_US), "deployment": deployment()},
-        SetTraffic({}),
+        SetTraffic({"t-aaaaaaaa": 0}),
     ),
     (
         "other deployments keep the endpoint",
