@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 PY := .venv/bin/python
 DATA ?=
 MODEL ?=
+WORKERS ?= 2
 
 .PHONY: demo up test soak bench-localcloud check doctor setup clean
 
@@ -13,7 +14,7 @@ up: setup
 	@$(PY) -m demo.up $(if $(MODEL),--model "$(MODEL)")
 
 test: setup
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup
 
 # 500 main jobs against the local cloud while one call in ten goes wrong; `make test` runs a few.
 soak: setup

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.contract.openapi.report import Report
 
+pytest_plugins = ("tests.workers",)
+
 _FOLDER = pytest.StashKey[Path]()
 _IS_OURS = pytest.StashKey[bool]()
 _SECONDS = pytest.StashKey[float]()

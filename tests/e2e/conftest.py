@@ -31,7 +31,7 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def playground(tmp_path_factory: pytest.TempPathFactory, small_dataset: Path) -> Iterator[Playground]:
     topology = Topology(
         state_dir=tmp_path_factory.mktemp("cloud"),

@@ -1,0 +1,28 @@
+"""A pytest plugin: which tests stay together when the run is spread over several worker processes.
+
+A cloud is started once for all tests that share it, and an environment points the SDKs at one cloud at a time: tests
+of one cloud run one after the other in one worker. All others stay together file by file, for their module's fixtures.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+_END_TO_END = "tests/e2e/"
+_SHARED_CLOUD = "azureml_cloud"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The end-to-end tests first: they take longest, the other workers do the rest meanwhile."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: _END_TO_END not in item.nodeid)
+
+
+def _group(item: pytest.Item) -> str:
+    if _END_TO_END in item.nodeid:
+        return "e2e"
+    if _SHARED_CLOUD in getattr(item, "fixturenames", ()):
+        return _SHARED_CLOUD
+    return item.nodeid.partition("::")[0]
