@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared import names
 from shared.azureml.translate import translated
-from shared.errors import PermanentError
+from shared.errors import PermanentError, TransientError
 from shared.lifecycle.decide import CopyState
 
 if TYPE_CHECKING:
@@ -91,9 +91,12 @@ class Blobs:
         return states
 
     def begin_copy(self, source: str, etag: str, tuning_id: str, file: str) -> None:
-        """Copy a split server-side to where the job reads it, if it still is the one that was validated."""
+        """Copy a split server-side to where the job reads it, if it still is the one that was validated.
+
+        A copy that is there already, or under way, stays: a job may be reading it. Only one that failed is made anew.
+        """
         from azure.core import MatchConditions
-        from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+        from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 
         target = self._blob(names.TUNINGS, names.snapshot_blob(tuning_id, file))
         with translated(f"copy {source}"):
@@ -102,8 +105,14 @@ class Blobs:
                     self._blob(names.DATASETS, source).url,
                     source_etag=_quoted(etag),
                     source_match_condition=MatchConditions.IfNotModified,
+                    **_over_a_failed_copy_only(target),
                 )
+            except ResourceExistsError:
+                return
             except (ResourceModifiedError, ResourceNotFoundError) as error:
+                there = self.uploaded_file(source)
+                if there is not None and there.etag == etag:
+                    raise TransientError(f"copy {source}: somebody else began it") from error
                 raise BlobChangedError(source) from error
 
     def snapshot_url(self, tuning_id: str, file: str) -> str:
@@ -136,6 +145,20 @@ class Blobs:
 
     def _blob(self, container: str, name: str) -> BlobClient:
         return self._service.get_blob_client(container, name)
+
+
+def _over_a_failed_copy_only(target: BlobClient) -> dict[str, Any]:
+    """The condition on the target of a copy: nothing is there, or just what a copy that failed left behind."""
+    from azure.core import MatchConditions
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        properties = target.get_blob_properties()
+    except ResourceNotFoundError:
+        return {"match_condition": MatchConditions.IfMissing}
+    if properties.copy.status not in ("failed", "aborted"):
+        return {"match_condition": MatchConditions.IfMissing}
+    return {"etag": properties.etag, "match_condition": MatchConditions.IfNotModified}
 
 
 def _bare(etag: str | None) -> str:

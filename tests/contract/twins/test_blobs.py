@@ -134,12 +134,14 @@ def test_an_upload_is_copied_while_it_is_the_one_that_was_seen(cloud: Subject, n
     assert cloud.blobs.read_snapshot(tuning, FILE) == b"first"
 
 
-def test_a_copy_can_be_made_again_over_the_first_one(cloud: Subject, name: str, fresh: Fresh) -> None:
+def test_a_copy_that_is_there_stays_as_it_is(cloud: Subject, name: str, fresh: Fresh) -> None:
     tuning = fresh("t")
     cloud.upload(names.DATASETS, name, b"first")
-    for _ in range(2):
-        cloud.blobs.begin_copy(name, seen(cloud, name).etag, tuning, FILE)
+    cloud.blobs.begin_copy(name, seen(cloud, name).etag, tuning, FILE)
+    cloud.upload(names.DATASETS, name, b"second")
+    cloud.blobs.begin_copy(name, seen(cloud, name).etag, tuning, FILE)
     assert cloud.blobs.copy_states(tuning, (FILE,)) == {FILE: CopyState.DONE}
+    assert cloud.blobs.read_snapshot(tuning, FILE) == b"first"
 
 
 def test_what_changed_since_it_was_seen_is_not_copied(cloud: Subject, name: str, fresh: Fresh) -> None:
