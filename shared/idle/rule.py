@@ -67,8 +67,8 @@ class Verdict:
 def assess(facts: Facts, policy: Policy, now: datetime) -> Verdict:
     """The first that holds, in this order:
 
-    1. untouchable: not ours, unknown to the ledger, being deleted, not Succeeded, an unfinished tuning, other
-       tenants, nothing live, a keep tag
+    1. untouchable: not ours, unknown to the ledger, being deleted, in the middle of an operation, an unfinished
+       tuning, other tenants, nothing live, a keep tag. One whose last operation failed serves on, and costs.
     2. changed since it was marked, or too young to be idle
     3. no complete metrics
     4. used since it was marked; used within the idle time
@@ -96,7 +96,7 @@ def _untouchable(facts: Facts) -> str:
         return "the ledger does not know it"
     if record.status is EndpointStatus.DELETING:
         return f"is being deleted: {record.retire_reason or 'its last tuning ended'}"
-    if endpoint.provisioning_state != "Succeeded":
+    if endpoint.busy:
         return f"is {endpoint.provisioning_state}"
     if facts.unfinished:
         return f"tuning {facts.unfinished[0]} is unfinished"

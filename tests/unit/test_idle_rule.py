@@ -41,6 +41,7 @@ DELETED: list[tuple[str, Facts, str]] = [
     ("an empty keep tag", facts(endpoint=endpoint(tags=kept(" "))), "marked at"),
     ("a keep date that has passed", facts(endpoint=endpoint(tags=kept("2026-11-21"))), "marked at"),
     ("a keep time that has passed", facts(endpoint=endpoint(tags=kept("2026-11-22T12:00:00Z"))), "marked at"),
+    ("its last operation failed", facts(endpoint=endpoint(provisioning_state="Failed")), "no request since"),
     ("only our smoke test", facts(requests=quiet({10: 1.0}), own_requests=[ago(minutes=9.5)]), "no request"),
     (
         "two smoke tests in a minute",
@@ -67,7 +68,6 @@ KEPT: list[tuple[str, Facts, str]] = [
         "is being deleted: idle",
     ),
     ("updating", facts(endpoint=endpoint(provisioning_state="Updating")), "is Updating"),
-    ("failed", facts(endpoint=endpoint(provisioning_state="Failed")), "is Failed"),
     ("unfinished", facts(unfinished=("chat-v2", "chat-v3")), "tuning chat-v2 is unfinished"),
     ("nothing live", facts(record=record(live=""), live=None), "no live tuning"),
     ("live in the record only", facts(live=None), "no live tuning"),
