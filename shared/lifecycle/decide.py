@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.azureml.resources import Job, OnlineDeployment, OnlineEndpoint
+from shared.idle.marks import keep_reason
 from shared.lifecycle.actions import (
     Action,
     BecomeLive,
@@ -72,6 +73,8 @@ def decide(tuning: Tuning, observed: Observed, now: datetime, deadlines: Deadlin
         left = _left_over(tuning, observed)
         return CleanUpAgain(left) if left else Nothing(f"it ended as {tuning.state}")
     action = _RULES[tuning.state](tuning, observed)
+    if isinstance(action, DeleteEndpoint) and _kept(observed, now):
+        return Finish(tuning.outcome or State.FAILED, endpoint_gone=False)
     if not isinstance(action, _ALWAYS_DONE) and overdue(tuning, now, deadlines, patience=_patience(action)):
         return give_up(tuning, deadlines, getattr(action, "why", type(action).__name__))
     return action
@@ -230,6 +233,14 @@ def _cleaning_up(tuning: Tuning, observed: Observed) -> Action:
     if not observed.other_deployments and (_last(tuning, record) or _abandoned(endpoint, record)):
         return DeleteEndpoint()
     return Finish(outcome, endpoint_gone=False)
+
+
+def _kept(observed: Observed, now: datetime) -> bool:
+    """An endpoint that people want to keep stays, empty; one whose deletion was decided before is past that."""
+    record, endpoint = _record(observed), observed.endpoint
+    if endpoint is None or (record.name == endpoint.name and record.status is EndpointStatus.DELETING):
+        return False
+    return bool(keep_reason(endpoint.tags, now))
 
 
 def _left_over(tuning: Tuning, observed: Observed) -> str:

@@ -306,6 +306,21 @@ CASES = [
         Finish(State.FAILED, endpoint_gone=False),
     ),
     ("an empty endpoint goes", State.CLEANING_UP, {"record": record(), "endpoint": endpoint()}, DeleteEndpoint()),
+    (
+        "an empty endpoint with a keep mark stays",
+        State.CLEANING_UP,
+        {"record": record(), "endpoint": replace(endpoint(), tags={"droptune-keep": "true"})},
+        Finish(State.FAILED, endpoint_gone=False),
+    ),
+    (
+        "a keep mark comes too late once the deletion was decided",
+        State.CLEANING_UP,
+        {
+            "record": record(status=EndpointStatus.DELETING),
+            "endpoint": replace(endpoint(), tags={"droptune-keep": "true"}),
+        },
+        DeleteEndpoint(),
+    ),
     ("the endpoint is going", State.CLEANING_UP, {"record": record(), "endpoint": endpoint("Deleting")}, Wait),
     (
         "an empty endpoint of an older generation goes",
