@@ -242,6 +242,7 @@ class Intake:
         fingerprint = _unsupported_fingerprint(blob_name, file.etag)
         tuning_id = unsupported_id(blob_name, file.etag)
         if self.lifecycle.ledger.tuning(tuning_id) is not None:
+            log.info("tuning %s stands for this blob already", tuning_id)
             return
         problem = Problem(kind=error.code, subject=blob_name[:300], reason=error.message)
         report = build_report(tuning_id=tuning_id, dataset="", version="", splits=(), problems=(problem,), created=now)
