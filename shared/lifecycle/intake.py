@@ -229,6 +229,7 @@ class Intake:
         except RaceLostError:
             found = self.lifecycle.ledger.tuning(tuning.id)
             assert found is not None, "rows are never deleted"
+            log.info("tuning %s: somebody else recorded it first", tuning.id)
             return found
         log.info("tuning %s: %s", tuning.id, tuning.history[-1].message)
         return row
