@@ -5,7 +5,7 @@ DATA ?=
 MODEL ?=
 WORKERS ?= 2
 
-.PHONY: demo up test soak bench-localcloud check doctor setup clean
+.PHONY: demo up test simulate soak bench-localcloud check doctor setup clean
 
 demo: setup
 	@$(PY) -m demo $(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
@@ -22,6 +22,12 @@ soak: setup
 
 bench-localcloud: setup
 	$(PY) -m benchmarks.localcloud
+
+# Thousands of schedules with faults on all cores, or one of them with its trace, as small as it gets: SEED=123.
+SEEDS ?= 10000
+SEED ?=
+simulate: setup
+	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 check: setup
 	.venv/bin/ruff check .

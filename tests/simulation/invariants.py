@@ -1,0 +1,278 @@
+"""I1–I8 of the design, each a function that yields what violates it. They see the truth, not what the app believes.
+
+`Scene` is the moment that is judged. `MOMENTS` says after, or before, which calls each invariant is checked; all of
+them are checked once more at the end of a schedule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared import names
+from shared.lifecycle.perform import FILE_INPUTS
+from shared.lifecycle.records import EndpointStatus
+from shared.lifecycle.tuning import State, Tuning
+from tests.simulation.people import People
+from tests.simulation.truth import Truth
+from tests.simulation.twins.world import Fate, Outcome
+from tests.simulation.world import MAX_CLOCK_ERROR, Invocation
+
+MONITORS_DELAY = timedelta(minutes=2)
+"""Rounding to whole minutes, on both ends of what is asked for."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """`operation` and `of` are the call of the moment, empty at the end; `who` makes it."""
+
+    truth: Truth
+    people: People
+    scores: Mapping[str, list[Fate]]
+    """What was answered to our smoke tests, by endpoint/deployment."""
+    idle_decisions: Mapping[str, datetime]
+    """When an endpoint was given up as idle."""
+    now: datetime
+    operation: str = ""
+    of: str = ""
+    who: Invocation | None = None
+
+
+Invariant = Callable[[Scene], Iterator[str]]
+
+
+def one_job_per_tuning_and_one_tuning_per_content(scene: Scene) -> Iterator[str]:
+    """I1. A replay of the training is another attempt, and may have another job."""
+    jobs = Counter(job.request.tags.get(names.TAG_TUNING, "") for job in scene.truth.cloud.jobs.all.values())
+    contents: dict[object, str] = {}
+    for tuning in scene.truth.tunings():
+        if jobs[tuning.id] > 1 + scene.people.replays[tuning.id]:
+            yield f"{tuning.id} has {jobs[tuning.id]} jobs after {scene.people.replays[tuning.id]} replays"
+        if not tuning.splits or tuning.state is State.REJECTED:
+            continue
+        splits = tuple((split.name, split.sha256) for split in tuning.splits)
+        configuration = (
+            tuple(sorted(tuning.parameters.items())),
+            tuple(sorted(tuning.smoke_expectations.items(), key=str)),
+        )
+        content = (tuning.dataset, tuning.version, splits, repr(configuration))
+        twin = contents.setdefault(content, tuning.id)
+        if twin != tuning.id:
+            yield f"{twin} and {tuning.id} have the same content and configuration"
+
+
+def no_more_jobs_run_than_allowed(scene: Scene) -> Iterator[str]:
+    """I1, over all tunings: MAX_ACTIVE_JOBS."""
+    limit = scene.truth.settings.max_active_jobs
+    running = sorted(name for name, job in scene.truth.cloud.jobs.all.items() if not job.ended)
+    if limit and len(running) > limit:
+        yield f"{len(running)} jobs run, {limit} are allowed: {', '.join(running)}"
+
+
+def a_job_trains_what_was_validated(scene: Scene) -> Iterator[str]:
+    """I1, its other half: the content that the tuning stands for is the one that is read."""
+    if not scene.of:
+        return
+    job = scene.truth.cloud.jobs.all[scene.of]
+    tuning = scene.truth.tuning(job.request.tags[names.TAG_TUNING])
+    assert tuning is not None, "jobs are tagged with their tuning"
+    for split in tuning.splits:
+        url = job.request.files.get(FILE_INPUTS.get(split.name, ""))
+        blob = scene.truth.cloud.blobs.get(names.TUNINGS, names.snapshot_blob(tuning.id, f"{split.name}.jsonl"))
+        if url is None:
+            continue
+        if blob is None or hashlib.sha256(blob.content).hexdigest() != split.sha256:
+            yield f"job {scene.of} reads another {split.name} than was validated"
+
+
+def one_model_per_completed_job(scene: Scene) -> Iterator[str]:
+    """I2."""
+    models = Counter(model.job for model in scene.truth.cloud.models.all.values())
+    for job, count in models.items():
+        status = scene.truth.cloud.jobs.all[job].status
+        if count > 1 or status != "Completed":
+            yield f"job {job}, which is {status}, has {count} model versions"
+
+
+def nothing_is_left_over(scene: Scene) -> Iterator[str]:
+    """I3, at the end: every idle window and grace is over by then."""
+    if scene.operation:
+        return
+    tunings = {tuning.id: tuning for tuning in scene.truth.tunings()}
+    for name, endpoint in scene.truth.our_endpoints().items():
+        if name not in scene.people.kept_since:
+            yield f"endpoint {name} is still there, {endpoint.state}"
+    for endpoint, deployment in scene.truth.our_deployments():
+        owner = tunings.get(deployment.tags.get(names.TAG_TUNING, ""))
+        if owner is None or owner.state is not State.LIVE:
+            state = owner.state if owner else "unknown"
+            yield f"deployment {deployment.name} of {endpoint.name} outlives its tuning, which is {state}"
+    for name, job in scene.truth.cloud.jobs.all.items():
+        if not job.ended:
+            yield f"job {name} still is {job.status}"
+
+
+def only_what_nobody_needs_is_deleted(scene: Scene) -> Iterator[str]:
+    """I4, before each deletion of an endpoint."""
+    endpoint = scene.truth.cloud.endpoints.find(scene.of)
+    if scene.operation != "arm.delete_endpoint" or endpoint is None or scene.who is None:
+        return
+    if endpoint.name not in scene.truth.our_endpoints():
+        yield f"endpoint {scene.of} is not ours"
+    if _kept(scene, scene.of, scene.idle_decisions.get(scene.of)):
+        yield f"endpoint {scene.of} has a keep mark"
+    for tuning in scene.truth.tunings():
+        if tuning.endpoint != scene.of or tuning.id == scene.who.of:
+            continue
+        if tuning.state in (State.DEPLOYING, State.TESTING, State.PROMOTING, State.LIVE):
+            yield f"endpoint {scene.of} is deleted for {scene.who.of}, but {tuning.id} on it is {tuning.state}"
+
+
+def only_what_is_idle_is_given_up(scene: Scene) -> Iterator[str]:
+    """I4, when the sweep closes an endpoint: no calls in the window, no keep mark, no unfinished tuning."""
+    who = scene.who
+    if scene.operation != "ledger.put" or who is None or who.function != "idle_cleanup":
+        return
+    record = scene.truth.record(scene.of.partition("/")[2])
+    if record.status is not EndpointStatus.DELETING:
+        return
+    if _kept(scene, record.name, None):
+        yield f"endpoint {record.name} has a keep mark"
+    called = scene.people.last_call.get(record.name)
+    settings = scene.truth.settings
+    known_until = who.started - timedelta(minutes=settings.metrics_delay_minutes) - MONITORS_DELAY - MAX_CLOCK_ERROR
+    window = who.started - timedelta(minutes=settings.idle_after_minutes) + MONITORS_DELAY + MAX_CLOCK_ERROR
+    if called is not None and window < called < known_until:
+        yield f"endpoint {record.name} was called at {called:%H:%M:%S} and is given up as idle"
+    for tenant in record.tenants:
+        if tenant != record.live:
+            yield f"endpoint {record.name} is given up while {tenant} uses it"
+
+
+def every_tuning_ends_or_waits_for_something(scene: Scene) -> Iterator[str]:
+    """I5."""
+    for tuning in _tunings_of(scene):
+        if tuning.ended and tuning.reason is None:
+            yield f"{tuning.id} is {tuning.state} without a reason"
+        if not scene.operation and tuning.state in _UNFINISHED:
+            yield f"{tuning.id} still is {tuning.state} since {tuning.state_since}"
+        if scene.operation and tuning.state in _UNFINISHED and tuning.wake_at - scene.now > _LONGEST_WAIT:
+            yield f"{tuning.id} is looked at only at {tuning.wake_at}"
+    if scene.operation:
+        return
+    for version in scene.truth.versions():
+        if version.state != "taken":
+            yield f"version {version.dataset}/{version.version} still is {version.state}"
+
+
+def traffic_goes_forward_to_what_passed(scene: Scene) -> Iterator[str]:
+    """I6, after each change of traffic and before each deletion of a deployment."""
+    name, _, deployment_name = scene.of.partition("/")
+    endpoint = scene.truth.cloud.endpoints.all.get(name)
+    if endpoint is None:
+        return
+    if scene.operation == "arm.delete_deployment":
+        yield from _removed_too_early(scene, name, deployment_name)
+        return
+    if scene.operation != "arm.set_traffic":
+        return
+    for deployment, share in endpoint.traffic.items():
+        tuning = scene.truth.tuning(endpoint.deployments[deployment].tags.get(names.TAG_TUNING, "")) if share else None
+        if tuning is None:
+            continue
+        if not _passed(scene, tuning, f"{name}/{deployment}"):
+            yield f"{share} % of the traffic of {name} goes to {deployment}, which did not pass its smoke test"
+        live = scene.truth.tuning(scene.truth.record(tuning.dataset).live)
+        if live is not None and live.id != tuning.id and live.state is State.LIVE and live.is_newer_than(tuning):
+            yield f"traffic of {name} goes back from {live.id} to {tuning.id}"
+
+
+def what_existed_is_accounted_for(scene: Scene) -> Iterator[str]:
+    """I7: every deployment that the cloud would send a bill for is one that its tuning's history tells of."""
+    tunings = {tuning.id: tuning for tuning in scene.truth.tunings()}
+    for life in scene.truth.cloud.endpoints.lifetimes:
+        owner = tunings.get(life.tags.get(names.TAG_TUNING, ""))
+        if life.kind != "deployment" or names.TAG_OWNER not in life.tags:
+            continue
+        if owner is None:
+            yield f"deployment {life.name} of {life.endpoint} belongs to no tuning"
+        elif life.name != owner.deployment and not any(life.name in entry.message for entry in owner.history):
+            yield f"{owner.id} does not tell of its deployment {life.name}"
+
+
+def nothing_is_dropped_in_silence(scene: Scene) -> Iterator[str]:
+    """I8, when a function that was told of an event has ended well."""
+    who = scene.who
+    if scene.operation == "ended" and who is not None and not who.tells:
+        yield f"{who.name} left neither a row, nor a message, nor a line in the log"
+
+
+_UNFINISHED = frozenset(State) - {
+    State.LIVE,
+    State.REJECTED,
+    State.FAILED,
+    State.ROLLED_BACK,
+    State.SUPERSEDED,
+    State.RETIRED,
+}
+_LONGEST_WAIT = timedelta(minutes=45)
+"""The longest delay that the simulation's settings give, and two wrong clocks."""
+
+MOMENTS: Mapping[Invariant, tuple[str, ...]] = {
+    one_job_per_tuning_and_one_tuning_per_content: ("after sdk.submit_job",),
+    no_more_jobs_run_than_allowed: ("after sdk.submit_job",),
+    a_job_trains_what_was_validated: ("after sdk.submit_job",),
+    one_model_per_completed_job: ("after sdk.register_model",),
+    nothing_is_left_over: (),
+    only_what_nobody_needs_is_deleted: ("before arm.delete_endpoint",),
+    only_what_is_idle_is_given_up: ("after ledger.put",),
+    every_tuning_ends_or_waits_for_something: ("after ledger.put",),
+    traffic_goes_forward_to_what_passed: ("after arm.set_traffic", "before arm.delete_deployment"),
+    what_existed_is_accounted_for: (),
+    nothing_is_dropped_in_silence: ("ended",),
+}
+
+
+def number(invariant: Invariant) -> str:
+    """As in the design: I1 to I8."""
+    return (invariant.__doc__ or "")[:2]
+
+
+def sentence(invariant: Invariant) -> str:
+    return f"{number(invariant)} {invariant.__name__.replace('_', ' ')}"
+
+
+def _kept(scene: Scene, endpoint: str, decided: datetime | None) -> bool:
+    """Whether whoever acts could know of the keep mark: it was there when this invocation read the endpoint."""
+    since = scene.people.kept_since.get(endpoint)
+    if since is None or scene.who is None or (decided is not None and decided < since):
+        return False
+    read = scene.who.seen.get(f"arm.get_endpoint {endpoint}")
+    return read is not None and since < read
+
+
+def _removed_too_early(scene: Scene, endpoint: str, deployment: str) -> Iterator[str]:
+    found = scene.truth.cloud.endpoints.all[endpoint].deployments.get(deployment)
+    tuning = scene.truth.tuning(found.tags.get(names.TAG_TUNING, "")) if found else None
+    if tuning is None:
+        return
+    record = scene.truth.record(tuning.dataset)
+    if record.live == tuning.id and record.name == endpoint and record.status is EndpointStatus.ACTIVE:
+        yield f"deployment {deployment} is removed while it is live on {endpoint}"
+
+
+def _passed(scene: Scene, tuning: Tuning, of: str) -> bool:
+    limit = tuning.smoke_expectations.get("max_latency_seconds") or scene.truth.settings.smoke_max_latency_seconds
+    answers = scene.scores.get(of, ())
+    return any(fate.outcome is Outcome.SUCCEED and fate.seconds <= float(limit) for fate in answers)
+
+
+def _tunings_of(scene: Scene) -> list[Tuning]:
+    if not scene.operation:
+        return scene.truth.tunings()
+    table, _, key = scene.of.partition("/")
+    tuning = scene.truth.tuning(key) if table == names.TUNINGS_TABLE else None
+    return [] if tuning is None else [tuning]

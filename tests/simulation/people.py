@@ -1,0 +1,181 @@
+"""Users and operators: they do what the plan says, by hand and past the app."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import azure.functions as func
+
+from shared import names
+from tests.simulation import contents
+from tests.simulation.faults import Kind
+from tests.simulation.grid import EventGrid
+from tests.simulation.host import Host
+from tests.simulation.strangers import forms
+from tests.simulation.truth import Truth
+from tests.simulation.twins.refusals import RefusedError
+from tests.simulation.workload import Calls, Delete, Look, Operate, Step, Strange, Upload
+from tests.simulation.world import SimulatedWorld
+
+_FORCE_AFTER = 300.0
+"""Seconds until an operator who took a deployment's traffic away deletes it."""
+
+
+@dataclass(eq=False)
+class People:
+    world: SimulatedWorld
+    host: Host
+    grid: EventGrid
+    truth: Truth
+    last_call: dict[str, datetime] = field(default_factory=dict)
+    """When users called an endpoint last; our own smoke tests do not count."""
+    replays: Counter[str] = field(default_factory=Counter)
+    kept_since: dict[str, datetime] = field(default_factory=dict)
+
+    def follow(self, steps: tuple[Step, ...]) -> None:
+        for step in steps:
+            self.world.scheduler.after(step.at, self._doing(step))
+
+    def meddle(self, kind: Kind, operation: str, of: str) -> bool:
+        """Change things under the feet of a call; False if there was nothing to change."""
+        if kind in (Kind.BLOB_OVERWRITTEN, Kind.BLOB_DELETED):
+            return self._meddle_with_blob(kind, operation, of)
+        if kind is Kind.JOB_CANCELED:
+            return self._by_hand(lambda: self.truth.cloud.jobs.cancel(of))
+        endpoint = of.partition("/")[0] or next(iter(sorted(self.truth.our_endpoints())), "")
+        if kind is Kind.ENDPOINT_DELETED:
+            return self._delete_endpoint(endpoint)
+        return self._delete_deployment(endpoint, 0)
+
+    def _doing(self, step: Step) -> Callable[[], None]:
+        def do() -> None:
+            self.world.trace.note("people", f"{step.id}: {step.deed}")
+            self._do(step)
+
+        return do
+
+    def _do(self, step: Step) -> None:
+        match step.deed:
+            case Upload(blob, content):
+                file = blob.rpartition("/")[2]
+                good, bad = contents.BY_FILE.get(file, ({}, {}))
+                raw = good.get(content) or bad.get(content) or b"?"
+                self.truth.cloud.blobs.upload(names.DATASETS, blob, raw)
+            case Delete(blob):
+                self.truth.cloud.blobs.delete(names.DATASETS, blob)
+            case Calls(dataset, seconds, every):
+                self._call(dataset, seconds, every)
+            case Operate(kind, which):
+                if self.world.injector.allows(kind, step.id):
+                    self._operate(kind, which)
+            case Strange(form):
+                self._pretend(step.id, form)
+            case Look():
+                self._look()
+
+    def _call(self, dataset: str, seconds: float, every: float) -> None:
+        for name, endpoint in self.truth.our_endpoints().items():
+            if endpoint.tags.get(names.TAG_DATASET) == dataset and any(endpoint.traffic.values()):
+                self.truth.cloud.usage.record(name)
+                self.last_call[name] = self.world.now()
+        if seconds > every:
+            self.world.scheduler.after(every, lambda: self._call(dataset, seconds - every, every))
+
+    def _operate(self, kind: Kind, which: int) -> None:
+        if kind is Kind.REPLAYED:
+            if tunings := sorted(tuning.id for tuning in self.truth.tunings() if tuning.ended):
+                self._replay(tunings[which % len(tunings)], as_newest=which % 3 == 0)
+            return
+        if kind is Kind.JOB_CANCELED:
+            if running := sorted(name for name, job in self.truth.cloud.jobs.all.items() if not job.ended):
+                self._by_hand(lambda: self.truth.cloud.jobs.cancel(running[which % len(running)]))
+            return
+        endpoints = sorted(self.truth.our_endpoints())
+        if not endpoints:
+            return
+        chosen = endpoints[which % len(endpoints)]
+        if kind is Kind.KEPT:
+            if self._by_hand(lambda: self.truth.cloud.endpoints.patch_tags(chosen, {names.TAG_KEEP: "true"})):
+                self.kept_since[chosen] = self.world.now()
+        elif kind is Kind.ENDPOINT_DELETED:
+            self._delete_endpoint(chosen)
+        else:
+            self._delete_deployment(chosen, which)
+
+    def _replay(self, tuning: str, *, as_newest: bool) -> None:
+        def answered(response: func.HttpResponse | None) -> None:
+            status = "HTTP 500" if response is None else f"HTTP {response.status_code}"
+            self.world.trace.note("people", f"replay of {tuning}: {status}")
+
+        self.replays[tuning] += 1
+        params = {"as_newest": "true"} if as_newest else {}
+        self.host.request("replay_tuning", {"id": tuning}, answered, params)
+
+    def _delete_endpoint(self, name: str) -> bool:
+        if self.truth.cloud.endpoints.find(name) is None:
+            return False
+        return self._by_hand(lambda: self.truth.cloud.endpoints.delete(name))
+
+    def _delete_deployment(self, endpoint_name: str, which: int) -> bool:
+        endpoint = self.truth.cloud.endpoints.find(endpoint_name)
+        if endpoint is None or not endpoint.deployments:
+            return False
+        deployment = sorted(endpoint.deployments)[which % len(endpoint.deployments)]
+        endpoints = self.truth.cloud.endpoints
+
+        def delete() -> None:
+            endpoints.delete_deployment(endpoint_name, deployment)
+
+        if not endpoint.traffic.get(deployment):
+            return self._by_hand(delete)
+        rest = {name: 0 for name in endpoint.traffic}
+        self.world.scheduler.after(_FORCE_AFTER, lambda: self._ignore(self._by_hand(delete)))
+        return self._by_hand(lambda: endpoints.put(endpoint_name, endpoint.description, endpoint.tags, rest))
+
+    def _meddle_with_blob(self, kind: Kind, operation: str, of: str) -> bool:
+        blob = of
+        if operation == "blobs.begin_copy":
+            tuning_id, _, file = of.partition("/")
+            tuning = self.truth.tuning(tuning_id)
+            blob = f"{tuning.dataset}/{tuning.version}/{file}" if tuning else ""
+        found = self.truth.cloud.blobs.get(names.DATASETS, blob)
+        if found is None:
+            return False
+        self.world.trace.note("people", f"{kind}: {blob}")
+        if kind is Kind.BLOB_DELETED:
+            self.truth.cloud.blobs.delete(names.DATASETS, blob)
+        else:
+            other = contents.other_content(blob.rpartition("/")[2], found.content)
+            self.truth.cloud.blobs.upload(names.DATASETS, blob, other)
+        return True
+
+    def _pretend(self, step: str, form: int) -> None:
+        jobs = sorted(self.truth.cloud.jobs.all) or ["no-job-yet"]
+        made = forms(self.truth.settings.workspace_id, jobs[form % len(jobs)])
+        event = made[form % len(made)](self.world.now(), step)
+        if self.world.injector.allows(Kind.EVENT_OF_STRANGER, step):
+            self.grid.deliver_stranger(event)
+
+    def _look(self) -> None:
+        def ignored(response: func.HttpResponse | None) -> None:
+            self.world.trace.note("people", f"page: {'HTTP 500' if response is None else response.status_code}")
+
+        self.host.request("list_tunings", {}, ignored)
+        self.host.request("list_endpoints", {}, ignored)
+        for tuning in self.truth.tunings()[:1]:
+            self.host.request("get_tuning", {"id": tuning.id}, ignored)
+
+    def _by_hand(self, act: Callable[[], None]) -> bool:
+        try:
+            act()
+        except RefusedError as error:
+            self.world.trace.note("people", f"refused: {error}")
+            return False
+        return True
+
+    @staticmethod
+    def _ignore(_: bool) -> None:
+        """What was refused by hand is not tried again."""

@@ -1,0 +1,66 @@
+"""What is so, whatever the app believes: the rows of the ledger and the state of the cloud, read past all faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from shared import names
+from shared.config import Settings
+from shared.lifecycle.records import DatasetVersion, EndpointRecord
+from shared.lifecycle.tuning import Tuning
+from tests.simulation.twins.cloud import TwinCloud
+from tests.simulation.twins.endpoints import Deployment, Endpoint
+
+Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord)
+
+
+@dataclass(frozen=True)
+class Truth:
+    cloud: TwinCloud
+    settings: Settings
+    _decoded: dict[str, Tuning | DatasetVersion | EndpointRecord] = field(default_factory=dict)
+    """By ETag: most rows are looked at much more often than they change."""
+
+    def tuning(self, tuning_id: str) -> Tuning | None:
+        row = self.cloud.tables.get(names.TUNINGS_TABLE, ("tuning", tuning_id))
+        return None if row is None else self._decode(row, Tuning)
+
+    def tunings(self) -> list[Tuning]:
+        return self._all(names.TUNINGS_TABLE, Tuning)
+
+    def versions(self) -> list[DatasetVersion]:
+        return self._all(names.VERSIONS_TABLE, DatasetVersion)
+
+    def records(self) -> list[EndpointRecord]:
+        return self._all(names.ENDPOINTS_TABLE, EndpointRecord)
+
+    def record(self, dataset: str) -> EndpointRecord:
+        row = self.cloud.tables.get(names.ENDPOINTS_TABLE, ("endpoint", dataset))
+        return EndpointRecord(dataset=dataset) if row is None else self._decode(row, EndpointRecord)
+
+    def our_endpoints(self) -> dict[str, Endpoint]:
+        """By name; also those that Azure ML has forgotten for a while."""
+        owner = names.owner(self.settings.workspace_id)
+        found = sorted(self.cloud.endpoints.all.items())
+        return {name: endpoint for name, endpoint in found if endpoint.tags.get(names.TAG_OWNER) == owner}
+
+    def our_deployments(self) -> list[tuple[Endpoint, Deployment]]:
+        return [
+            (endpoint, deployment)
+            for endpoint in self.our_endpoints().values()
+            for _, deployment in sorted(endpoint.deployments.items())
+        ]
+
+    def _all(self, table: str, kind: type[Row]) -> list[Row]:
+        return [self._decode(row, kind) for row in self.cloud.tables.all(table)]
+
+    def _decode(self, row: tuple[str, bytes], kind: type[Row]) -> Row:
+        etag, body = row
+        found = self._decoded.get(etag)
+        if found is None:
+            found = self._decoded[etag] = msgspec.json.decode(body, type=kind)
+        assert isinstance(found, kind), "ETags are unique over all tables"
+        return found
