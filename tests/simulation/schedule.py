@@ -72,6 +72,10 @@ class Result:
     effects: int
     ends: Counter[str]
     """Tunings by the state they ended in."""
+    reasons: Counter[str]
+    """Tunings by state and the code of its reason."""
+    writes: tuple[str, ...]
+    """Where the side effects were."""
     trace: tuple[str, ...]
 
     @property
@@ -135,6 +139,8 @@ class _Simulation:
             self.judge.checks,
             self._effects,
             Counter(str(tuning.state) for tuning in self.truth.tunings()),
+            Counter(f"{tuning.state}: {tuning.reason.code}" for tuning in self.truth.tunings() if tuning.reason),
+            tuple(self.world.writes),
             tuple(self.world.trace.lines),
         )
 

@@ -72,6 +72,8 @@ class SimulatedWorld:
         self.trace = Trace(self.now, traced)
         self.fates = Fates(plan.seed, injector, START + plan.calm_after)
         self.running: Invocation | None = None
+        self.writes: list[str] = []
+        """Where in the schedule the app wanted to change something."""
         self.crashed: Callable[[Instance], None] = lambda instance: None
         self.meddle: Callable[[Kind, str, str], bool] = lambda kind, operation, of: False
         self.before: Callable[[str, str, Invocation | None], None] = lambda operation, of, who: None
@@ -94,6 +96,8 @@ class SimulatedWorld:
             raise Died
         who.steps += 1
         where = f"{who.name}.{who.steps} {operation}"
+        if writes:
+            self.writes.append(where)
         kind = self.injector.among(kinds_for(operation, writes=writes), where, who.faults)
         self._pause(who, who.pace.magnitude(60, 2400) if kind is Kind.SLOW else self._usual(who))
         if kind is None:
