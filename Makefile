@@ -5,7 +5,7 @@ DATA ?=
 MODEL ?=
 WORKERS ?= 2
 
-.PHONY: demo up test simulate soak bench-localcloud check doctor setup clean
+.PHONY: demo up test simulate mutants soak bench-localcloud check doctor setup clean
 
 demo: setup
 	@$(PY) -m demo $(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
@@ -28,6 +28,10 @@ SEEDS ?= 10000
 SEED ?=
 simulate: setup
 	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+# Deliberate defects: which test catches which.
+mutants: setup
+	@$(PY) -m tests.simulation.mutants
 
 check: setup
 	.venv/bin/ruff check .

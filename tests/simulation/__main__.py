@@ -21,10 +21,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="run this one alone, with its trace")
     parser.add_argument("--whole", action="store_true", help="with --seed: print the trace of all of it")
     parser.add_argument("--no-table", action="store_true", help="only what went wrong, and how many there were")
+    parser.add_argument("--stop", action="store_true", help="at the first violation, without explaining it")
     given = parser.parse_args()
     if given.seed is not None:
         return _one(given.seed, whole=given.whole)
-    tally = campaign(range(given.first, given.first + given.seeds), given.jobs)
+    seeds = range(given.first, given.first + given.seeds)
+    tally = campaign(seeds, given.jobs, stop=given.stop)
+    if given.stop:
+        return 1 if tally.failures else 0
     return _verdict(tally, given.seeds, with_table=not given.no_table)
 
 

@@ -70,13 +70,16 @@ def brief(seed: int) -> Brief:
     return Brief(seed, result.profile, violation, result.kinds, checks, result.ends, result.effects)
 
 
-def campaign(seeds: range, processes: int) -> Tally:
+def campaign(seeds: range, processes: int, *, stop: bool = False) -> Tally:
+    """With `stop`, at the first violation."""
     tally = Tally()
     begun = time.monotonic()
     for done, found in enumerate(_briefs(seeds, processes), 1):
         tally.add(found)
         if found.violation:
             print(f"seed {found.seed} ({found.profile}): {found.violation}", flush=True)
+            if stop:
+                break
         if done % 1000 == 0:
             rate = done / (time.monotonic() - begun)
             print(f"{done} of {len(seeds)} schedules, {rate:.0f} a second", flush=True)

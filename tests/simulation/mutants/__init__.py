@@ -1,0 +1,1 @@
+"""Deliberate defects, each a small change of the app's text, and the tests that must catch every one."""

@@ -1,0 +1,305 @@
+"""The defects: where, what, instead of what, and which promise it breaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Defect:
+    """`old` is found exactly once in `file`, or the list is out of date."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+LIFECYCLE = "shared/lifecycle"
+
+DEFECTS: tuple[Defect, ...] = (
+    Defect(
+        "a lost race for an endpoint record is taken for won",
+        f"{LIFECYCLE}/engine.py",
+        "        except RaceLostError as error:\n"
+        '            log.info("tuning %s: %s", tuning.id, error)\n'
+        "            return tuning.waiting(now, 1)",
+        "        except RaceLostError as error:\n"
+        '            log.info("tuning %s: %s", tuning.id, error)\n'
+        "            return tuning.moved(State.LIVE, now, str(error))",
+    ),
+    Defect(
+        "the wake-up is sent before the row is recorded, and not after",
+        f"{LIFECYCLE}/engine.py",
+        "        if after != before:\n            try:",
+        "        self.wake(before, now)\n        if after != before:\n            try:",
+    ),
+    Defect(
+        "nobody wakes a tuning up after its step was recorded",
+        f"{LIFECYCLE}/engine.py",
+        "        self.events.publish_new(row)\n        self.wake(after, now)",
+        "        self.events.publish_new(row)",
+    ),
+    Defect(
+        "every overtaken look starts a chain of looks of its own",
+        f"{LIFECYCLE}/engine.py",
+        "if due and due != row.value.due and now < row.value.wake_at and not row.value.ended:",
+        "if False:",
+    ),
+    Defect(
+        "what is live fails with the first permanent error",
+        f"{LIFECYCLE}/engine.py",
+        "if tuning.state not in (State.CLEANING_UP, State.LIVE):",
+        "if tuning.state is not State.CLEANING_UP:",
+    ),
+    Defect(
+        "a clean-up that met a permanent error is given up",
+        f"{LIFECYCLE}/engine.py",
+        "if tuning.state not in (State.CLEANING_UP, State.LIVE):",
+        "if tuning.state is State.CLEANING_UP:\n"
+        "            return tuning.moved(State.FAILED, now, reason.message)\n"
+        "        if tuning.state is not State.LIVE:",
+    ),
+    Defect(
+        "deadlines are forgotten",
+        f"{LIFECYCLE}/decide.py",
+        "return limit is not None and now - tuning.state_since > limit * patience",
+        "return False",
+    ),
+    Defect(
+        "a job is submitted while its splits are still being copied",
+        f"{LIFECYCLE}/decide.py",
+        "if CopyState.PENDING in states.values():",
+        "if False:",
+    ),
+    Defect(
+        "a job that Azure ML does not know counts as completed",
+        f"{LIFECYCLE}/decide.py",
+        '        return Wait(f"Azure ML does not know job {tuning.job}")',
+        "        return RegisterModel()",
+    ),
+    Defect(
+        "a canceled job is waited for",
+        f"{LIFECYCLE}/decide.py",
+        '    if job.status == "Canceled":',
+        '    if job.status == "Cancelled":',
+    ),
+    Defect(
+        "a tuning joins an endpoint that is being deleted",
+        f"{LIFECYCLE}/decide.py",
+        "    if record.status is EndpointStatus.DELETING:\n        if endpoint is not None:",
+        "    if False:\n        if endpoint is not None:",
+    ),
+    Defect(
+        "somebody else's endpoint of our name is taken over",
+        f"{LIFECYCLE}/decide.py",
+        "    if not observed.ours:\n        reason = Reason(",
+        "    if False:\n        reason = Reason(",
+    ),
+    Defect(
+        "somebody else's endpoint of our name is cleaned up",
+        f"{LIFECYCLE}/decide.py",
+        "    if not observed.ours:\n        return Finish(outcome, endpoint_gone=False)",
+        "    if False:\n        return Finish(outcome, endpoint_gone=False)",
+    ),
+    Defect(
+        "a failed deployment is smoke-tested and promoted",
+        f"{LIFECYCLE}/decide.py",
+        '    if deployment.provisioning_state != "Succeeded":',
+        "    if False:",
+    ),
+    Defect(
+        "an older tuning takes the traffic from a newer one that is live",
+        f"{LIFECYCLE}/decide.py",
+        "if other is None or other.id == tuning.id or not other.is_newer_than(tuning):",
+        "if other is None or other.id == tuning.id or other.is_newer_than(tuning):",
+    ),
+    Defect(
+        "traffic moves without the claim to it",
+        f"{LIFECYCLE}/decide.py",
+        "    if record.promoting != tuning.id:\n        rival",
+        "    if False:\n        rival",
+    ),
+    Defect(
+        "a tuning is live before the traffic is",
+        f"{LIFECYCLE}/decide.py",
+        "if _positive(endpoint.traffic) == wanted and",
+        "if",
+    ),
+    Defect(
+        "a live tuning does not notice that its endpoint is gone",
+        f"{LIFECYCLE}/decide.py",
+        "    record = _record(observed)\n    if observed.endpoint is None:",
+        "    record = _record(observed)\n    if False:",
+    ),
+    Defect(
+        "the last one to leave deletes an endpoint that others use",
+        f"{LIFECYCLE}/decide.py",
+        "record.name == tuning.endpoint and set(record.tenants) <= {tuning.id}",
+        "record.name == tuning.endpoint",
+    ),
+    Defect(
+        "a deployment is removed without looking at its traffic",
+        f"{LIFECYCLE}/decide.py",
+        "        if _positive(endpoint.traffic).get(deployment.name):",
+        "        if False:",
+    ),
+    Defect(
+        "an endpoint with a keep mark is deleted with its last tuning",
+        f"{LIFECYCLE}/decide.py",
+        "    return bool(keep_reason(endpoint.tags, now))",
+        "    return False",
+    ),
+    Defect(
+        "a job whose tuning ended runs on",
+        f"{LIFECYCLE}/decide.py",
+        "    if job is not None and not job.ended:\n        return Wait(",
+        "    if False:\n        return Wait(",
+    ),
+    Defect(
+        "an endpoint is deleted before its record is closed to others",
+        f"{LIFECYCLE}/perform.py",
+        "if record.value.name == tuning.endpoint and record.value.status is not EndpointStatus.DELETING:",
+        "if False:",
+    ),
+    Defect(
+        "a deleted endpoint's name is used again at once",
+        f"{LIFECYCLE}/records.py",
+        "generation=self.generation + 1",
+        "generation=self.generation",
+    ),
+    Defect(
+        "a tuning that ended stays a tenant",
+        f"{LIFECYCLE}/records.py",
+        "tenants=tuple(tenant for tenant in self.tenants if tenant != tuning_id),",
+        "tenants=self.tenants,",
+    ),
+    Defect(
+        "a job's name counts the looks, so that every try is another job",
+        f"{LIFECYCLE}/perform.py",
+        "        job = names.job_name(tuning.id, tuning.attempt)\n        self.sdk.submit_job(",
+        "        job = names.job_name(tuning.id, tuning.attempt + tuning.looks)\n        self.sdk.submit_job(",
+    ),
+    Defect(
+        "a model's version is the moment of its registration",
+        f"{LIFECYCLE}/perform.py",
+        "names.model_version(tuning.created_at,",
+        "names.model_version(now,",
+    ),
+    Defect(
+        "job slots are not given back",
+        f"{LIFECYCLE}/slot_keeper.py",
+        "        self._wake_next(self._change(lambda slots: slots.left([tuning_id])))",
+        "        return",
+    ),
+    Defect(
+        "one job more than allowed",
+        f"{LIFECYCLE}/job_slots.py",
+        "free=before < limit - len(self.holders),",
+        "free=before <= limit - len(self.holders),",
+    ),
+    Defect(
+        "a split is copied whatever its ETag has become",
+        f"{LIFECYCLE}/perform.py",
+        "self.blobs.begin_copy(source, etags[split], tuning.id",
+        "there = self.blobs.uploaded_file(source)\n"
+        "                self.blobs.begin_copy(source, there.etag if there else etags[split], tuning.id",
+    ),
+    Defect(
+        "the version is marked as taken before its tuning is recorded",
+        f"{LIFECYCLE}/intake.py",
+        "        existing = lifecycle.ledger.tuning(tuning.id)\n        if existing is None:",
+        "        row = lifecycle.ledger.put(replace(row, value=replace(row.value, state=VersionState.TAKEN)))\n"
+        "        existing = lifecycle.ledger.tuning(tuning.id)\n        if existing is None:",
+    ),
+    Defect(
+        "a version is taken as soon as its first file is there",
+        f"{LIFECYCLE}/intake.py",
+        "    if version.files and not missing_splits(version):",
+        "    if version.files:",
+    ),
+    Defect(
+        "events of child runs wake tunings up as if the job had ended",
+        f"{LIFECYCLE}/job_events.py",
+        'if data.get("runType") == "azureml.StepRun" or',
+        "if False and",
+    ),
+    Defect(
+        "events of other workspaces are believed",
+        f"{LIFECYCLE}/job_events.py",
+        "if str(event.topic).rstrip",
+        "if not event.topic and str(event.topic).rstrip",
+    ),
+    Defect(
+        "an ignored event leaves no line in the log",
+        f"{LIFECYCLE}/job_events.py",
+        '            log.info("job event ignored: %s", ignored)\n',
+        "",
+    ),
+    Defect(
+        "reconcile does not look for uploads of which no event came",
+        f"{LIFECYCLE}/reconcile.py",
+        "self._uploads(rows, errors) + self._collecting(now, errors)",
+        "self._collecting(now, errors)",
+    ),
+    Defect(
+        "reconcile does not look for overdue tunings",
+        f"{LIFECYCLE}/reconcile.py",
+        "                due = self._overdue(tuning.wake_at, now)",
+        "                due = False",
+    ),
+    Defect(
+        "reconcile does not look for overdue versions",
+        f"{LIFECYCLE}/reconcile.py",
+        "if version.state is VersionState.COLLECTING and self._overdue(version.wake_at, now):",
+        "if False:",
+    ),
+    Defect(
+        "a smoke test that failed passes",
+        f"{LIFECYCLE}/smoke_stage.py",
+        "        if tuning.smoke.passed:",
+        "        if tuning.smoke is not None:",
+    ),
+    Defect(
+        "missing metrics count as no requests",
+        "shared/idle/metrics.py",
+        "    missing = [minute for minute in wanted if minute not in minutes]",
+        "    minutes = {**dict.fromkeys(wanted, 0.0), **minutes}\n    missing: list[datetime] = []",
+    ),
+    Defect(
+        "the sweep ignores the keep mark",
+        "shared/idle/rule.py",
+        "_untouchable(facts) or keep_reason(facts.endpoint.tags, now)",
+        "_untouchable(facts)",
+    ),
+    Defect(
+        "the sweep deletes without a time of grace",
+        "shared/idle/rule.py",
+        "    if now < deletes_at or series.end < deletes_at:",
+        "    if False:",
+    ),
+    Defect(
+        "the sweep deletes while a new tuning is on its way",
+        "shared/idle/rule.py",
+        "    if facts.unfinished:",
+        "    if False:",
+    ),
+    Defect(
+        "the sweep believes an endpoint record that was written meanwhile",
+        "shared/idle/sweep.py",
+        "        if row.value != facts.record:",
+        "        if False:",
+    ),
+    Defect(
+        "a throttled call ends the tuning",
+        "shared/azureml/translate.py",
+        "_LATER = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})",
+        "_LATER = frozenset({408, 409, 423, 425, 500, 502, 503, 504})",
+    ),
+    Defect(
+        "a conflict ends the tuning",
+        "shared/azureml/translate.py",
+        "_LATER = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})",
+        "_LATER = frozenset({408, 423, 425, 429, 500, 502, 503, 504})",
+    ),
+)
