@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -110,8 +109,9 @@ class Injector:
         """For what the schedule holds already: it happens unless it was taken out. Counted as struck."""
         return (self._only is None or Fault(kind, where) in self._only) and self._note(kind, where)
 
-    def counts(self) -> Counter[Kind]:
-        return Counter(fault.kind for fault in self.struck)
+    def retract(self) -> None:
+        """The last one met nothing that it could have harmed."""
+        self.struck.pop()
 
     def _note(self, kind: Kind, where: str) -> bool:
         self.struck.append(Fault(kind, where))

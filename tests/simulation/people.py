@@ -127,13 +127,15 @@ class People:
         endpoints = self.truth.cloud.endpoints
 
         def delete() -> None:
-            endpoints.delete_deployment(endpoint_name, deployment)
+            self._by_hand(lambda: endpoints.delete_deployment(endpoint_name, deployment))
 
-        if not endpoint.traffic.get(deployment):
-            return self._by_hand(delete)
-        rest = {name: 0 for name in endpoint.traffic}
-        self.world.scheduler.after(_FORCE_AFTER, lambda: self._ignore(self._by_hand(delete)))
-        return self._by_hand(lambda: endpoints.put(endpoint_name, endpoint.description, endpoint.tags, rest))
+        if endpoint.traffic.get(deployment):
+            nobody = dict.fromkeys(endpoint.traffic, 0)
+            self._by_hand(lambda: endpoints.put(endpoint_name, endpoint.description, endpoint.tags, nobody))
+            self.world.scheduler.after(_FORCE_AFTER, delete)
+        else:
+            delete()
+        return True
 
     def _meddle_with_blob(self, kind: Kind, operation: str, of: str) -> bool:
         blob = of
@@ -175,7 +177,3 @@ class People:
             self.world.trace.note("people", f"refused: {error}")
             return False
         return True
-
-    @staticmethod
-    def _ignore(_: bool) -> None:
-        """What was refused by hand is not tried again."""

@@ -172,8 +172,8 @@ class SimulatedWorld:
             refuse(kind, operation, who.pace)
         if kind is Kind.CLOCK_JUMP:
             who.instance.skew = MAX_CLOCK_ERROR * who.pace.between(-1, 1)
-        elif kind is not Kind.SLOW:
-            self.meddle(kind, operation, of)
+        elif kind is not Kind.SLOW and not self.meddle(kind, operation, of):
+            self.injector.retract()
         return self._carry_out(operation, commit, of, who)
 
     def _usual(self, who: Invocation) -> float:
