@@ -76,6 +76,8 @@ class Injector:
         self.active = True
         """False once faults have stopped."""
         self.struck: list[Fault] = []
+        self.kinds: set[Kind] = set()
+        """Of all that struck."""
         self._seed = seed
         self._rates = rates
         self._only = only
@@ -115,4 +117,5 @@ class Injector:
 
     def _note(self, kind: Kind, where: str) -> bool:
         self.struck.append(Fault(kind, where))
+        self.kinds.add(kind)
         return True

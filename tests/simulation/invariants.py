@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +16,8 @@ from shared import names
 from shared.lifecycle.perform import FILE_INPUTS
 from shared.lifecycle.records import EndpointStatus
 from shared.lifecycle.tuning import State, Tuning
+from tests.simulation.causes import unexplained
+from tests.simulation.faults import Kind
 from tests.simulation.people import People
 from tests.simulation.truth import Truth
 from tests.simulation.twins.world import Fate, Outcome
@@ -35,6 +37,8 @@ class Scene:
     """What was answered to our smoke tests, by endpoint/deployment."""
     idle_decisions: Mapping[str, datetime]
     """When an endpoint was given up as idle."""
+    struck: Set[Kind]
+    """Kinds of faults so far."""
     now: datetime
     operation: str = ""
     of: str = ""
@@ -168,6 +172,19 @@ def every_tuning_ends_or_waits_for_something(scene: Scene) -> Iterator[str]:
             yield f"version {version.dataset}/{version.version} still is {version.state}"
 
 
+def every_end_has_a_cause(scene: Scene) -> Iterator[str]:
+    """I5, at the end: nothing fails, or is superseded or retired, for no reason in the world."""
+    if scene.operation:
+        return
+    tunings = scene.truth.tunings()
+    for tuning in tunings:
+        found = scene.truth.files(tuning.dataset, tuning.version)
+        changed = any(found.get(f"{split.name}.jsonl") != split.etag for split in tuning.splits)
+        problem = unexplained(tuning, tunings, scene.struck, scene.idle_decisions, changed)
+        if problem:
+            yield f"{tuning.id} is {tuning.state}: {problem}"
+
+
 def traffic_goes_forward_to_what_passed(scene: Scene) -> Iterator[str]:
     """I6, after each change of traffic and before each deletion of a deployment."""
     name, _, deployment_name = scene.of.partition("/")
@@ -230,6 +247,7 @@ MOMENTS: Mapping[Invariant, tuple[str, ...]] = {
     only_what_nobody_needs_is_deleted: ("before arm.delete_endpoint",),
     only_what_is_idle_is_given_up: ("after ledger.put",),
     every_tuning_ends_or_waits_for_something: ("after ledger.put",),
+    every_end_has_a_cause: (),
     traffic_goes_forward_to_what_passed: ("after arm.set_traffic", "before arm.delete_deployment"),
     what_existed_is_accounted_for: (),
     nothing_is_dropped_in_silence: ("ended",),

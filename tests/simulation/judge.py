@@ -102,7 +102,15 @@ class Judge(logging.Handler):
 
     def _scene(self, operation: str, of: str, who: Invocation | None) -> Scene:
         return Scene(
-            self._truth, self._people, self._scores, self._idle_decisions, self._world.now(), operation, of, who
+            self._truth,
+            self._people,
+            self._scores,
+            self._idle_decisions,
+            self._world.injector.kinds,
+            self._world.now(),
+            operation,
+            of,
+            who,
         )
 
     def _note_decision(self, of: str) -> None:

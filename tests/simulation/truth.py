@@ -41,6 +41,11 @@ class Truth:
         row = self.cloud.tables.get(names.ENDPOINTS_TABLE, ("endpoint", dataset))
         return EndpointRecord(dataset=dataset) if row is None else self._decode(row, EndpointRecord)
 
+    def files(self, dataset: str, version: str) -> dict[str, str]:
+        """ETags of what lies in a version's folder now, by file name."""
+        folder = f"{dataset}/{version}/"
+        return {name.removeprefix(folder): blob.etag for name, blob in self.cloud.blobs.all(names.DATASETS, folder)}
+
     def our_endpoints(self) -> dict[str, Endpoint]:
         """By name; also those that Azure ML has forgotten for a while."""
         owner = names.owner(self.settings.workspace_id)

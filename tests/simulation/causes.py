@@ -1,0 +1,73 @@
+"""Why a tuning may have ended as it did: each reason needs something in the world that can have caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from datetime import datetime
+
+from shared.lifecycle.tuning import State, Tuning
+from tests.simulation.faults import Kind
+
+_CLOUD = frozenset({Kind.OPERATION_FAILS, Kind.OPERATION_HANGS})
+_BY_HAND = frozenset({Kind.ENDPOINT_DELETED, Kind.DEPLOYMENT_DELETED})
+_DELAYS = frozenset(
+    {
+        Kind.JOB_HANGS,
+        Kind.OPERATION_HANGS,
+        Kind.OPERATION_FAILS,
+        Kind.NAME_FORGOTTEN,
+        Kind.SLOW,
+        Kind.CLOCK_JUMP,
+        Kind.FORBIDDEN,
+        Kind.COPY_FAILS,
+        Kind.ENDPOINT_DELETED,
+        Kind.DEPLOYMENT_DELETED,
+    }
+)
+"""What takes longer than a crash, a lost message and the next pass of `reconcile`: those alone end no tuning."""
+_DEATHS = frozenset({Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.SLOW})
+
+FAULTS: Mapping[str, Set[Kind]] = {
+    "JobFailed": frozenset({Kind.JOB_FAILS}),
+    "JobCanceled": frozenset({Kind.JOB_CANCELED}),
+    "EndpointFailed": _CLOUD,
+    "DeploymentFailed": _CLOUD,
+    "DeploymentVanished": _BY_HAND | {Kind.NAME_FORGOTTEN},
+    "EndpointVanished": frozenset({Kind.ENDPOINT_DELETED, Kind.NAME_FORGOTTEN}),
+    "SmokeTestFailed": _BY_HAND | {Kind.SCORE_GARBAGE, Kind.SCORE_SLOW},
+    "UnexpectedError": _DEATHS | {Kind.FORBIDDEN},
+    "PoisonMessage": _DEATHS | _DELAYS,
+    "DeadlineExceeded": _DELAYS,
+    "UserError": _BY_HAND,
+}
+"""By the code of a reason: any of these must have struck in the schedule."""
+
+_OF_THE_FILES = frozenset({State.REJECTED})
+
+
+def unexplained(
+    tuning: Tuning,
+    others: Iterable[Tuning],
+    struck: Set[Kind],
+    given_up: Mapping[str, datetime],
+    changed: bool,
+) -> str:
+    """What is wrong about how it ended; empty if it has a cause. `given_up`: endpoints that the sweep closed.
+
+    `changed`: the files of its version are not those any more that it was made of.
+    """
+    if tuning.reason is None or tuning.state in _OF_THE_FILES:
+        return ""
+    code = tuning.reason.code
+    if code == "Idle":
+        return "" if tuning.endpoint in given_up else "no sweep gave its endpoint up"
+    if code == "DatasetChanged":
+        return "" if changed or struck & {Kind.BLOB_OVERWRITTEN, Kind.BLOB_DELETED} else "its files are what they were"
+    if code == "Superseded":
+        newer = [other for other in others if other.dataset == tuning.dataset and other.is_newer_than(tuning)]
+        passed = any(entry.state in (State.LIVE, State.PROMOTING) for other in newer for entry in other.history)
+        return "" if passed else "no newer tuning got as far as being promoted"
+    causes = FAULTS.get(code)
+    if causes is None:
+        return f"nobody foresaw the reason {code}: {tuning.reason.message}"
+    return "" if causes & struck else f"nothing in the world explains {code}: {tuning.reason.message}"
