@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CALM_LATENCY = 0.05
+LONGEST_STALL = 2400.0
+"""Seconds that a process may stand still between two of its calls."""
+LONGEST_ARM_WRITE = 120.0
+"""Seconds: connect and read time-outs of the client, three tries. Endpoints have no ETags: a write that was decided on
+and lands much later can not be told from a fresh one."""
 MAX_CLOCK_ERROR = timedelta(minutes=10)
 
 
@@ -99,7 +104,7 @@ class SimulatedWorld:
         if writes:
             self.writes.append(where)
         kind = self.injector.among(kinds_for(operation, writes=writes), where, who.faults)
-        self._pause(who, who.pace.magnitude(60, 2400) if kind is Kind.SLOW else self._usual(who))
+        self._pause(who, self._slow(operation, who, writes=writes) if kind is Kind.SLOW else self._usual(who))
         if kind is None:
             return self._carry_out(operation, commit, of, who)
         return self._faulty(kind, operation, commit, of, who)
@@ -175,6 +180,11 @@ class SimulatedWorld:
         elif kind is not Kind.SLOW and not self.meddle(kind, operation, of):
             self.injector.retract()
         return self._carry_out(operation, commit, of, who)
+
+    @staticmethod
+    def _slow(operation: str, who: Invocation, *, writes: bool) -> float:
+        bound = LONGEST_ARM_WRITE if writes and operation.startswith("arm.") else LONGEST_STALL
+        return who.pace.magnitude(30, bound)
 
     def _usual(self, who: Invocation) -> float:
         latency = self.plan.latency if self.injector.active else CALM_LATENCY
