@@ -178,6 +178,7 @@ class Serving:
         except httpx.TimeoutException:
             return Scored(408, b"upstream request timeout", deployment=name)
         except httpx.HTTPError:
+            await worker.dying()
             return Scored(502, b"upstream connect error or disconnect/reset before headers", deployment=name)
         returned = answer.headers.get("content-type", "application/json")
         if answer.is_success:

@@ -55,6 +55,12 @@ class Worker:
     def is_alive(self) -> bool:
         return self.process.returncode is None
 
+    async def dying(self) -> None:
+        """Wait for its end, which comes a moment after its connections break; at most 3 s, for it may live on."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                await self.process.wait()
+
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 

@@ -161,8 +161,9 @@ def test_requests_of_tests_that_are_refused_are_not_held_against_the_specificati
     assert check(replace(ENDPOINT, request_headers=by_hand, request_body={})).request != ()
 
 
-def test_a_bad_name_of_an_sdk_is_explained_where_it_is_refused() -> None:
-    bad = replace(ENDPOINT, url=ENDPOINT.url.replace("/ep?", "/-ep?"))
+@pytest.mark.parametrize("name", ["-ep", "e" * 300])
+def test_a_bad_name_of_an_sdk_is_explained_where_it_is_refused(name: str) -> None:
+    bad = replace(ENDPOINT, url=ENDPOINT.url.replace("/ep?", f"/{name}?"))
     refused = replace(bad, status=400, response_body={"error": {"code": "UserError", "message": "No."}})
 
     assert sum(judge([bad], checker()).unexplained.values()) == 1

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.contract.openapi.documents import Documents, Schema
 
 Direction = Literal["request", "response"]
+_SHOWN = 100
 _DIRECTIONS: tuple[Direction, ...] = ("request", "response")
 _DEFINITIONS = "/definitions/"
 _KEPT = frozenset(
@@ -77,7 +78,7 @@ class Schemas:
                 if "propertyNames" in leaf.absolute_schema_path:
                     yield f"{where}: unknown property {leaf.instance}"
                 else:
-                    yield f"{where}: {leaf.message[:200]}"
+                    yield f"{where}: {_shortened(leaf.message)}"
 
     def _new_validator(self, schema: str) -> Draft202012Validator:
         return Draft202012Validator(json.loads(schema), registry=self._registry, format_checker=_FORMATS)
@@ -205,3 +206,8 @@ def _leaves(error: ValidationError) -> Iterator[ValidationError]:
         yield error
     for inner in others:
         yield from _leaves(inner)
+
+
+def _shortened(message: str) -> str:
+    """Its ends: the value that is wrong may be long, and what is wrong with it comes last."""
+    return message if len(message) <= 2 * _SHOWN else f"{message[:_SHOWN]} … {message[-_SHOWN:]}"

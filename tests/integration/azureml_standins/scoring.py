@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,8 @@ class Handler(BaseHTTPRequestHandler):
             case "fail":
                 self.answer(400, {"error": "no such thing"})
             case "die":
+                self.connection.shutdown(socket.SHUT_RDWR)
+                time.sleep(0.3)  # a process is still there for a moment after its connections
                 os._exit(9)
             case "garbage":
                 self.answer(200, {"error": "no output"})
