@@ -20,6 +20,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from localcloud import azurite
+from localcloud.azureml import datastore
 from localcloud.azureml.api.workspace import CLOUD_NAME
 from localcloud.certs import ensure_certificates
 from localcloud.processes import Process, StackError, end_leftovers, exclusive
@@ -100,6 +101,7 @@ class LocalCloud:
             ensure_certificates(self._state_dir)
             self.config.save()
             self._start_azurite()
+            self.create_storage(containers=(datastore.CONTAINER,))
             self.start_azure()
             if self._app_dir:
                 self.start_functions()
