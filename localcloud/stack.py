@@ -62,6 +62,16 @@ def function_keys(state_dir: Path) -> dict[str, str]:
     return keys
 
 
+def identity_header(state_dir: Path) -> str:
+    """The secret of the managed-identity endpoint, made at the first call."""
+    file = state_dir / "identity_header"
+    if not file.exists():
+        state_dir.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(24))
+    return file.read_text()
+
+
 class LocalCloud:
     """Azurite, the Azure server and, if `app_dir` is given, the Functions host with that app.
 
