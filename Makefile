@@ -3,15 +3,21 @@ PYTHON ?= python3.11
 PY := .venv/bin/python
 DATA ?=
 MODEL ?=
+STATE ?=
+SETTINGS ?=
 WORKERS ?= 2
 
-.PHONY: demo up test simulate mutants soak bench-localcloud check doctor setup clean
+.PHONY: demo up cloud test simulate mutants soak bench-localcloud check doctor setup clean
 
 demo: setup
 	@$(PY) -m demo $(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
 
 up: setup
 	@$(PY) -m demo.up $(if $(MODEL),--model "$(MODEL)")
+
+# The local cloud alone, for code of your own: docs/localcloud.md.
+cloud: setup
+	@$(PY) -m localcloud $(if $(STATE),--state "$(STATE)") $(if $(SETTINGS),--settings "$(SETTINGS)")
 
 test: setup
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup

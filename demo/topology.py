@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from localcloud.config import (
     RegistryModel,
 )
 from localcloud.ports import allot_ports
-from localcloud.stack import Commands, LocalCloud, function_keys
+from localcloud.stack import Commands, LocalCloud, function_keys, identity_header
 from shared import names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,7 +95,7 @@ class Topology:
         config = CloudConfig(
             state_dir=str(self.state_dir),
             ports=ports,
-            identity_header=_identity_header(self.state_dir),
+            identity_header=identity_header(self.state_dir),
             models=(self._model(),),
             event_subscriptions=_subscriptions(ports, function_keys(self.state_dir)),
             custom_topics=(LIFECYCLE_TOPIC,),
@@ -166,12 +165,3 @@ def _subscriptions(ports: Ports, keys: dict[str, str]) -> tuple[EventSubscriptio
             dead_letter_container=DEAD_LETTERS,
         ),
     )
-
-
-def _identity_header(state_dir: Path) -> str:
-    """The secret of the managed-identity endpoint, the same over restarts."""
-    file = state_dir / "identity_header"
-    if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(24))
-    return file.read_text()

@@ -229,6 +229,9 @@ class CloudConfig:
     durations: Durations = field(default_factory=Durations)
     limits: Limits = field(default_factory=Limits)
     computes: tuple[Compute, ...] = (Compute("gpu-cluster"),)
+    poll_seconds: int | None = None
+    """Retry-After of an unfinished operation's status, which the real service does not send: without it,
+    azure-ai-ml looks again after 30 s (endpoints) or 5 s (deployments), however short the durations are."""
     event_grid_enabled: bool = True
     """False loses every event, as an Event Grid outage would."""
     event_retry_scale: float = 1.0

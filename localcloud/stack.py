@@ -20,6 +20,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from localcloud import azurite
+from localcloud.azureml import datastore
 from localcloud.azureml.api.workspace import CLOUD_NAME
 from localcloud.certs import ensure_certificates
 from localcloud.processes import Process, StackError, end_leftovers, exclusive
@@ -61,6 +62,16 @@ def function_keys(state_dir: Path) -> dict[str, str]:
     return keys
 
 
+def identity_header(state_dir: Path) -> str:
+    """The secret of the managed-identity endpoint, made at the first call."""
+    file = state_dir / "identity_header"
+    if not file.exists():
+        state_dir.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(24))
+    return file.read_text()
+
+
 class LocalCloud:
     """Azurite, the Azure server and, if `app_dir` is given, the Functions host with that app.
 
@@ -100,6 +111,7 @@ class LocalCloud:
             ensure_certificates(self._state_dir)
             self.config.save()
             self._start_azurite()
+            self.create_storage(containers=(datastore.CONTAINER,))
             self.start_azure()
             if self._app_dir:
                 self.start_functions()

@@ -7,11 +7,12 @@ import logging
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob import BlobClient
 
+from localcloud.azureml.datastore import blob_url
 from localcloud.azureml.registry import AssetId
 from localcloud.identity import LocalCredential
 from localcloud.processes import die_with_parent
@@ -45,14 +46,15 @@ class Inputs:
         asset = AssetId.parse(uri)
         if asset is not None and asset.kind.lower() == "models":
             return await self.registry_model(asset)
-        if self._is_ours(uri):
-            target = folder / name / Path(urlsplit(uri).path).name
-            await asyncio.to_thread(self._download, uri, target)
+        url = blob_url(self._config, uri) or uri
+        if self._is_ours(url):
+            target = folder / name / Path(unquote(urlsplit(url).path)).name
+            await asyncio.to_thread(self._download, url, target)
             return target
         raise InputError(
             "UserError",
             f"The input {name} cannot be read: {_without_query(uri)} is neither a blob of this cloud "
-            "nor a model of its registry.",
+            "nor a file in its default datastore nor a model of its registry.",
         )
 
     def require_model(self, asset: AssetId) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.integration.azureml_support import ENDPOINT, Cloud, deployment_body, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import httpx
 
@@ -147,3 +149,15 @@ def test_progress_can_be_switched_while_an_operation_runs(cloud: Cloud) -> None:
     states.append(state_of(cloud, path))
 
     assert states == ["Creating", "Succeeded", "Updating", "Succeeded"]
+
+
+def test_a_client_can_be_told_to_look_again_soon_while_an_operation_goes_on(tmp_path: Path) -> None:
+    with running(replace(new_config(tmp_path), poll_seconds=1)) as cloud:
+        cloud.control("POST", "/progress", {"mode": "manual"})
+        answer = cloud.arm("PUT", "/onlineEndpoints/watched", ENDPOINT)
+        before = follow(cloud, answer.headers["azure-asyncoperation"])
+        advance(cloud, cloud.config.durations.endpoint_create)
+        after = follow(cloud, answer.headers["azure-asyncoperation"])
+
+    assert (before.json()["status"], before.headers["retry-after"]) == ("Updating", "1")
+    assert (after.json()["status"], "retry-after" in after.headers) == ("Succeeded", False)

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from localcloud.azureml import errors
 from localcloud.azureml.api.wire import CREATED, iso, listing, page, system_data, workspace_child
-from localcloud.azureml.operations import WORKSPACE_UUID
+from localcloud.azureml.datastore import CONTAINER, DEFAULT_DATASTORE
 from localcloud.config import LOCATION, STORAGE_ACCOUNT
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from localcloud.azureml.api.wire import Arm
     from localcloud.azureml.computes import Computes
     from localcloud.config import Compute
-
-DEFAULT_DATASTORE = "workspaceblobstore"
 
 
 def routes(arm: Arm, computes: Computes) -> list[Route]:
@@ -112,7 +110,7 @@ def _datastore() -> dict[str, Any]:
             "credentials": {"credentialsType": "None"},
             "datastoreType": "AzureBlob",
             "accountName": STORAGE_ACCOUNT,
-            "containerName": f"azureml-blobstore-{WORKSPACE_UUID}",
+            "containerName": CONTAINER,
             "endpoint": "core.windows.net",
             "protocol": "https",
             "serviceDataAccessAuthIdentity": "None",

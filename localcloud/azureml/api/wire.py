@@ -6,6 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from localcloud.azureml import access, errors
+from localcloud.azureml.datastore import storage_suffix
 from localcloud.config import LOCATION, RESOURCE_GROUP, SUBSCRIPTION_ID, WORKSPACE, WORKSPACE_ID
 from localcloud.http import MANAGEMENT, ArmRoute, CloudError, require_token
 
@@ -42,6 +43,8 @@ class Arm:
     def __init__(self, config: CloudConfig, limits: CurrentLimits, throttle: Throttle) -> None:
         port = config.ports.azure
         self.base_url = config.azure_url
+        self.storage_suffix = storage_suffix(config)
+        self._poll_seconds = config.poll_seconds
         self._audiences = frozenset({config.azure_url, f"https://localhost:{port}", MANAGEMENT})
         self._limits = limits
         self._throttle = throttle
@@ -84,6 +87,10 @@ class Arm:
             "Location": self.url(result, version),
             "x-ms-async-operation-timeout": "PT30M",
         }
+
+    def poll_headers(self) -> dict[str, str]:
+        """Of the status of an operation that goes on."""
+        return {} if self._poll_seconds is None else {"Retry-After": str(self._poll_seconds)}
 
 
 def require_api_version(request: Request) -> None:

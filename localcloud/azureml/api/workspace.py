@@ -61,7 +61,8 @@ def routes(arm: Arm, operations: Operations, jobs: Jobs) -> list[Route]:
 
     async def status(request: Request) -> Response:
         operation = _required(operations, request.path_params["operation"])
-        return JSONResponse(_operation(operation, request.url.path))
+        headers = arm.poll_headers() if operation.ended is None else None
+        return JSONResponse(_operation(operation, request.url.path), headers=headers)
 
     async def result(request: Request) -> Response:
         identifier: str = request.path_params["operation"]
@@ -188,5 +189,5 @@ def _cloud(arm: Arm) -> dict[str, Any]:
             "identityProvider": "AAD",
         },
         "resourceManager": f"{arm.base_url}/",
-        "suffixes": {"storage": "core.windows.net", "keyVaultDns": "vault.azure.net"},
+        "suffixes": {"storage": arm.storage_suffix, "keyVaultDns": "vault.azure.net"},
     }
