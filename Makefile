@@ -23,6 +23,15 @@ soak: setup
 bench-localcloud: setup
 	$(PY) -m benchmarks.localcloud
 
+.PHONY: crash crowd
+# The Functions host killed at every side effect of a main job, then at random moments: half an hour.
+crash: setup
+	@$(PY) -m tests.e2e.crashes
+
+# 200 datasets dropped at once: a quarter of an hour.
+crowd: setup
+	@$(PY) -m tests.e2e.crowd
+
 check: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
