@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,7 @@ class EndState:
 
 
 def end_state(
-    cloud: LocalCloud, dataset: str, resources: Mapping[str, Any], events: list[Mapping[str, Any]]
+    cloud: LocalCloud, dataset: str, resources: Mapping[str, Any], events: Sequence[Mapping[str, Any]]
 ) -> EndState:
     """`resources` and `events` are all of the local cloud's, deleted ones too."""
     connection, verify = cloud.storage_connection_string(), str(cloud.config.ca_file)
@@ -92,7 +92,8 @@ def end_state(
 
 
 def _row(row: Tuning | DatasetVersion) -> dict[str, Any]:
-    return _without(msgspec.to_builtins(row), _OF_THE_WAY)
+    found: dict[str, Any] = _without(msgspec.to_builtins(row), _OF_THE_WAY)
+    return found
 
 
 def _without(value: Any, keys: frozenset[str]) -> Any:
@@ -107,7 +108,7 @@ def _states(tuning: Tuning) -> list[str]:
     return [state for at, state in enumerate(states) if at == 0 or states[at - 1] != state]
 
 
-def _of_dataset(items: list[Mapping[str, Any]], dataset: str) -> list[Any]:
+def _of_dataset(items: Sequence[Mapping[str, Any]], dataset: str) -> list[Any]:
     return [
         {key: value for key, value in item.items() if key not in _TIMES_AND_COST}
         for item in items
@@ -115,13 +116,13 @@ def _of_dataset(items: list[Mapping[str, Any]], dataset: str) -> list[Any]:
     ]
 
 
-def _missing(tuning: Tuning, events: list[Mapping[str, Any]]) -> list[str]:
+def _missing(tuning: Tuning, events: Sequence[Mapping[str, Any]]) -> list[str]:
     """Entries of the history that no accepted event tells of."""
     published = {event["id"] for event in events}
     return [f"{tuning.id}:{entry.seq}" for entry in tuning.history if f"{tuning.id}:{entry.seq}" not in published]
 
 
-def _other_events(tunings: list[Tuning], events: list[Mapping[str, Any]]) -> list[str]:
+def _other_events(tunings: list[Tuning], events: Sequence[Mapping[str, Any]]) -> list[str]:
     """Published of these tunings, but not in their history."""
     known = {
         f"{tuning.id}:{entry.seq}": f"droptune.tuning.{entry.state}" for tuning in tunings for entry in tuning.history
