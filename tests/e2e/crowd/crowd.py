@@ -65,17 +65,15 @@ def crowd(folder: Path, datasets: int, limit: int, deadline: float) -> Crowd:
     files = small_dataset(folder / "dataset")
     wanted = [f"crowd{number:03d}" for number in range(datasets)]
     with running(topology) as playground:
-        log = playground.cloud.config.azurite_log
-        begun, quiet = time.monotonic(), log.stat().st_size
+        begun = time.monotonic()
+        watch = _Watch(playground)
         with ThreadPoolExecutor(_UPLOADERS) as uploaders:
             list(uploaders.map(lambda dataset: playground.upload(files, dataset), wanted))
-        watch = _Watch(playground)
         watch.until_all_ended(datasets, begun + deadline)
         seconds = time.monotonic() - begun
         memory = dict(_peaks(playground))
         tunings = _tunings(playground)
         resources = playground.client.resources()
-        calls = watch.calls + _storage_calls(log, quiet)
     jobs = {item["name"]: (float(item["created"]), float(item["ended"])) for item in resources["jobs"]}
     return Crowd(
         datasets=datasets,
@@ -86,7 +84,7 @@ def crowd(folder: Path, datasets: int, limit: int, deadline: float) -> Crowd:
         most_waiting=watch.most_waiting,
         said=watch.said,
         out_of_order=_out_of_order(tunings),
-        calls=calls,
+        calls=watch.calls,
         looks=watch.looks,
         memory=memory,
         seconds=seconds,
@@ -99,6 +97,8 @@ class _Watch:
     def __init__(self, playground: Playground) -> None:
         self._playground = playground
         self._newest = 0
+        self._log = playground.cloud.config.azurite_log
+        self._position = self._log.stat().st_size
         self.calls: Counter[str] = Counter()
         self.looks = 0
         self.most_waiting = 0
@@ -115,6 +115,7 @@ class _Watch:
 
     def _look(self) -> list[dict[str, Any]]:
         self._count_requests()
+        self._count_storage_calls()
         try:
             found: list[dict[str, Any]] = self._playground.client.tunings()["tunings"]
         except httpx.TimeoutException:
@@ -138,27 +139,36 @@ class _Watch:
             self._newest = line["number"]
             self.calls[f"Azure ML and Event Grid: {line['method']}"] += 1
 
+    def _count_storage_calls(self) -> None:
+        """The log is emptied at times: its lines are then those of the file beside it."""
+        if self._log.stat().st_size < self._position:
+            self._read(self._log.with_name(f"{self._log.name}.1"))
+            self._position = 0
+        self._read(self._log)
+
+    def _read(self, file: Path) -> None:
+        with file.open("rb") as stream:
+            stream.seek(self._position)
+            content = stream.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._position += len(whole)
+        kinds = (_storage_call(line) for line in whole.decode(errors="replace").splitlines())
+        self.calls.update(kind for kind in kinds if kind)
+
 
 def _position(said: str) -> int:
     numbers = re.findall(r"\d+", said)
     return int(numbers[0]) if numbers else 0
 
 
-def _storage_calls(log: Path, start: int) -> Counter[str]:
-    """By service and method, from Azurite's access log; the host's polls of its queues apart."""
-    calls: Counter[str] = Counter()
-    with log.open("rb") as stream:
-        stream.seek(start)
-        for raw in stream:
-            line = raw.decode(errors="replace")
-            match = _CALL.search(line)
-            if match is None:
-                continue
-            if _POLLING.search(line):
-                calls["polls of queues by the host"] += 1
-            else:
-                calls[f"storage, {_service(match['path'])}: {match['method']}"] += 1
-    return calls
+def _storage_call(line: str) -> str:
+    """A line of Azurite's access log by service and method; the host's polls of its queues apart, else empty."""
+    match = _CALL.search(line)
+    if match is None:
+        return ""
+    if _POLLING.search(line):
+        return "polls of queues by the host"
+    return f"storage, {_service(match['path'])}: {match['method']}"
 
 
 def _service(path: str) -> str:
