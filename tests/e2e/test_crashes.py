@@ -54,7 +54,7 @@ def test_an_undisturbed_main_job_ends_live_with_all_events_published(undisturbed
     assert [tuning["state"] for tuning in facts["tunings"]] == ["live"]
     assert facts["events missing"] == []
     assert facts["events of another kind"] == []
-    assert [len(facts[kind]) for kind in ("jobs", "models", "endpoints", "deployments")] == [1, 1, 1, 1]
+    assert [len(facts["cloud"][kind]) for kind in ("jobs", "models", "endpoints", "deployments")] == [1, 1, 1, 1]
 
 
 def test_one_main_job_killed_again_and_again_ends_as_if_nothing_had_happened(
