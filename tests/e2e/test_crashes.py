@@ -18,9 +18,9 @@ from tests.e2e.crashes.plan import Moment
 pytestmark = pytest.mark.localcloud
 
 SEED = 4
-CHAIN = 12
-RANDOM_KILLS = 4
-DATASETS = 3
+CHAIN = 9
+RANDOM_KILLS = 3
+DATASETS = 2
 DEADLINE = 240.0
 
 

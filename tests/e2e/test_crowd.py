@@ -10,7 +10,7 @@ from tests.e2e.crowd.crowd import Crowd, crowd
 
 pytestmark = pytest.mark.localcloud
 
-DATASETS = 8
+DATASETS = 6
 LIMIT = 2
 
 
