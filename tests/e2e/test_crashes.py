@@ -15,7 +15,7 @@ from tests.e2e.crashes.cloud import CrashCloud, crash_cloud
 from tests.e2e.crashes.enumeration import Reference, at_random, chain, first_of_each, reference
 from tests.e2e.crashes.plan import Moment
 
-pytestmark = pytest.mark.localcloud
+pytestmark = [pytest.mark.localcloud, pytest.mark.xdist_group("crashes")]
 
 SEED = 4
 CHAIN = 9

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.crowd.crowd import Crowd, crowd
 
-pytestmark = pytest.mark.localcloud
+pytestmark = [pytest.mark.localcloud, pytest.mark.xdist_group("crowd")]
 
 DATASETS = 6
 LIMIT = 2
