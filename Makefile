@@ -7,7 +7,7 @@ STATE ?=
 SETTINGS ?=
 WORKERS ?= 2
 
-.PHONY: demo up cloud test simulate mutants soak bench-localcloud check doctor setup clean
+.PHONY: demo up cloud test simulate mutants crash crowd soak bench-localcloud check doctor setup clean
 
 demo: setup
 	@$(PY) -m demo $(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
@@ -38,6 +38,14 @@ simulate: setup
 # Deliberate defects: which test catches which.
 mutants: setup
 	@$(PY) -m tests.simulation.mutants
+
+# The Functions host killed at every side effect of a main job, then at random moments: half an hour.
+crash: setup
+	@$(PY) -m tests.e2e.crashes
+
+# 200 datasets dropped at once: a quarter of an hour.
+crowd: setup
+	@$(PY) -m tests.e2e.crowd
 
 check: setup
 	.venv/bin/ruff check .

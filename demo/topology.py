@@ -17,7 +17,9 @@ from localcloud.config import (
     Durations,
     EventSubscription,
     Ports,
+    RegistryComponent,
     RegistryModel,
+    Scoring,
 )
 from localcloud.ports import allot_ports
 from localcloud.stack import Commands, LocalCloud, function_keys, identity_header
@@ -84,6 +86,9 @@ class Topology:
     settings: dict[str, str] = field(default_factory=dict)
     event_grid_enabled: bool = True
     fast_training: bool = False
+    components: tuple[RegistryComponent, ...] = ()
+    """Instead of the local cloud's own of the same names."""
+    scoring: Scoring = field(default_factory=Scoring)
     persistent: bool = True
     message_lease: float = 30
     commands: Commands = field(default_factory=Commands)
@@ -103,6 +108,8 @@ class Topology:
             event_grid_enabled=self.event_grid_enabled,
             event_retry_scale=0.1,
             fast_training=self.fast_training,
+            components=self.components,
+            scoring=self.scoring,
         )
         return LocalCloud(
             config,

@@ -1,7 +1,8 @@
 """A pytest plugin: which tests stay together when the run is spread over several worker processes.
 
 A cloud is started once for all tests that share it, and an environment points the SDKs at one cloud at a time: tests
-of one cloud run one after the other in one worker. All others stay together file by file, for their module's fixtures.
+of one cloud run one after the other in one worker. All others stay together file by file, for their module's fixtures,
+or as their own mark `xdist_group` says.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ _SHARED_CLOUD = "azureml_cloud"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The end-to-end tests first: they take longest, the other workers do the rest meanwhile."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=lambda item: _END_TO_END not in item.nodeid)
 
 

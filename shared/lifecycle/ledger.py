@@ -26,6 +26,12 @@ _SLOTS_PARTITION = "slots"
 _JOB_SLOTS = "jobs"
 _MAX_CHARACTERS = 32_000
 
+# Made at import, which one thread does: msgspec 0.22 builds what it knows of a dataclass at the first decoding, and two
+# threads that do so at the same time can end the process with a segmentation fault.
+_DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind) for kind in (Tuning, DatasetVersion, EndpointRecord, JobSlots)
+}
+
 
 @dataclass(frozen=True)
 class Versioned(Generic[Row]):
@@ -132,4 +138,4 @@ def _to_entity(value: Tuning | DatasetVersion | EndpointRecord | JobSlots, parti
 
 def _from_entity(entity: Any, kind: type[Row]) -> Versioned[Row]:
     body = "".join(entity[f"body{number}"] for number in range(entity["parts"]))
-    return Versioned(msgspec.json.decode(body, type=kind), str(entity.metadata["etag"]))
+    return Versioned(_DECODERS[kind].decode(body), str(entity.metadata["etag"]))

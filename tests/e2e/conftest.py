@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from demo.dialogues import write_dataset
 from demo.topology import Topology
 from localcloud.config import Durations
+from tests.e2e.leaks import CANARY
 from tests.e2e.playground import FOREIGN_ENDPOINT, UNUSED_DATASET, Playground, running
 
 FAST = {
@@ -26,8 +28,14 @@ FAST = {
 
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every row says the canary, so that test_secrets.py finds out where contents get to."""
     folder = tmp_path_factory.mktemp("dataset")
     write_dataset(folder, train=160, test=16, gen=16)
+    for split in folder.glob("*.jsonl"):
+        rows = [json.loads(line) for line in split.read_text().splitlines()]
+        for row in rows:
+            row["messages"][0]["content"] += f" {CANARY}"
+        split.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
 
 
