@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
+from itertools import chain
 from random import Random
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET
+import xxhash
+from msgspec import UNSET, UnsetType
 
-from shared.datasets.sampling import Reservoir
+from shared.datasets.lengths import Lengths, utf8_size
+from shared.datasets.line_index import LineIndex
+from shared.datasets.row_table import NO_ID, RowTable
 from shared.datasets.split_report import Findings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence, Set
+    from collections.abc import Sequence
 
     from shared.datasets.blocks import Block
     from shared.datasets.limits import Limits
@@ -22,122 +25,129 @@ if TYPE_CHECKING:
 Shape = tuple[str, ...]
 """The roles of a conversation, in order."""
 
-_PROMPT_IDS = re.compile(r"(?:[0-9a-fA-F]{64}\n)*", re.ASCII)
+_ID_LENGTH = 64
+_SIGNED_CHARACTERS = 200
+"""Of a conversation's beginning, that are part of its signature beside the lengths of all messages."""
+_MANY_SHAPES = 1_000
 
 
 class Tally:
     """Takes valid rows only, a block at a time: the work per row is what validation's speed hangs on."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
         self.rows = 0
-        self.turns = 0
         self.characters = 0
-        self.roles: Counter[str] = Counter()
         self.warnings = Findings(limits.max_findings)
-        self._conversations = _Seen(limits.tracked_rows)
-        self._prompt_ids = _Seen(limits.tracked_rows)
-        # A generator of its own, so that the same file gives the same sample; nothing secret hangs on it.
-        self._reservoir = Reservoir(limits.sample_rows, limits.sample_row_bytes, Random(limits.sample_seed))  # noqa: S311
+        self.table = RowTable(limits.tracked_rows)
+        self.lengths = Lengths(limits.token_bytes)
+        # A generator of its own, so that the same file gives the same index; nothing secret hangs on it.
+        self.index = LineIndex(limits.indexed_rows, Random(limits.index_seed))  # noqa: S311
+        self._shapes: Counter[Shape] = Counter()
+        self._roles: Counter[str] = Counter()
+        self._max_tokens = limits.max_seq_length
+        self._max_size = int(limits.max_seq_length * limits.token_bytes)
         self._expects_prompt = False
         self._expects_prompt_id = False
 
-    def add(self, rows: Sequence[AnyRow], shapes: Sequence[Shape], block: Block) -> None:
-        """`rows`, `shapes` and the block's lines belong together, one by one."""
+    def add(
+        self, rows: Sequence[AnyRow], shapes: Sequence[Shape], contents: Sequence[Sequence[str]], block: Block
+    ) -> None:
+        """`rows`, `shapes`, `contents` and the block's lines belong together, one by one."""
         if not rows:
             return
-        hashes: list[int] = []
-        lengths: list[int] = []
-        blank: list[int] = []
-        for index, row in enumerate(rows):
-            contents = [message.content for message in row.messages]
-            hashes.append(hash((shapes[index], *contents)))
-            lengths.append(sum(map(len, contents)))
-            if any(map(str.isspace, contents)):
-                blank.append(index)
-        self._count(shapes, lengths)
-        self._reservoir.offer(block.lines)
-        self._warn("blank_content", "a message holds nothing but white space", blank, block)
-        self._check_repetitions(rows, hashes, block)
+        self.rows += len(rows)
+        self._shapes.update(shapes)
+        if len(self._shapes) > _MANY_SHAPES:
+            self._fold_shapes()
+        sizes = self._remember(rows, contents, block)
+        self.characters += sum(sizes)
+        self._measure(sizes, contents, block)
         self._check_columns(rows, block)
-        limit = self._limits.long_row_characters
-        if max(lengths) > limit:
-            long = [index for index, length in enumerate(lengths) if length > limit]
-            self._warn("long_row", f"more than {limit} characters; training cuts it at max_seq_length", long, block)
 
-    def sample(self) -> tuple[bytes, ...]:
-        return self._reservoir.drawn()
+    def roles(self) -> dict[str, int]:
+        """Messages by role, in the order in which the roles came up."""
+        self._fold_shapes()
+        return dict(self._roles)
 
-    def conversations(self) -> Set[int]:
-        return self._conversations.hashes
+    def warn(self, kind: str, reason: str, indexes: Sequence[int], block: Block) -> None:
+        for index in indexes:
+            self.warnings.add(kind, reason, line=block.first_line + index, offset=block.offset_of(index))
 
-    def _count(self, shapes: Sequence[Shape], lengths: Sequence[int]) -> None:
-        if self.rows == 0:
-            self.roles.update(dict.fromkeys(shapes[0], 0))
-        self.rows += len(shapes)
-        self.characters += sum(lengths)
-        for shape, times in Counter(shapes).items():
-            self.turns += len(shape) * times
-            for role, count in Counter(shape).items():
-                self.roles[role] += count * times
+    def _fold_shapes(self) -> None:
+        for shape, times in self._shapes.items():
+            for role in shape:
+                self._roles[role] += times
+        self._shapes.clear()
 
-    def _check_repetitions(self, rows: Sequence[AnyRow], hashes: Sequence[int], block: Block) -> None:
-        repeated = self._conversations.add(hashes)
-        self._warn("duplicate_conversation", "the same conversation stands on an earlier line", repeated, block)
-        with_id = [index for index, row in enumerate(rows) if row.prompt_id is not UNSET]
-        repeated = self._prompt_ids.add([hash(rows[index].prompt_id) for index in with_id])
-        lines = [with_id[place] for place in repeated]
-        self._warn("duplicate_prompt_id", "the same prompt_id stands on an earlier line", lines, block)
+    def _remember(self, rows: Sequence[AnyRow], contents: Sequence[Sequence[str]], block: Block) -> list[int]:
+        """The rows' sizes in characters, which are found on the way."""
+        data, raw_hash = block.data, xxhash.xxh3_64_intdigest
+        signatures: list[int] = []
+        raws: list[int] = []
+        sizes: list[int] = []
+        begin = 0
+        for end, texts in zip(block.ends, contents):  # noqa: B905 - strict takes as long as the rest of the line
+            lengths = [*map(len, texts)]
+            sizes.append(sum(lengths))
+            signatures.append(hash((texts[0][:_SIGNED_CHARACTERS], *lengths)))
+            raws.append(raw_hash(data[begin:end]))
+            begin = end
+        offset = block.offset
+        ends = [offset + end for end in block.ends]
+        begins = [offset, *ends[:-1]]
+        self.table.add(block.first_line, begins, signatures, raws, _hashed([row.prompt_id for row in rows]))
+        self.index.add(begins, ends)
+        return sizes
+
+    def _measure(self, sizes: list[int], contents: Sequence[Sequence[str]], block: Block) -> None:
+        if not all(map(str.isascii, chain.from_iterable(contents))):
+            sizes = [utf8_size(texts, size) for texts, size in zip(contents, sizes, strict=True)]
+        template = self.lengths.template_bytes
+        sizes = [size + template * len(texts) for size, texts in zip(sizes, contents, strict=True)]
+        self.lengths.add(sizes)
+        if max(sizes) > self._max_size:
+            long = [index for index, size in enumerate(sizes) if size > self._max_size]
+            reason = f"more than about {self._max_tokens} tokens, of which training keeps no more"
+            self.warn("long_row", reason, long, block)
 
     def _check_columns(self, rows: Sequence[AnyRow], block: Block) -> None:
         """A column that the first valid row has is expected in all."""
+        prompts = [row.prompt for row in rows]
+        prompt_ids = [row.prompt_id for row in rows]
         if self.rows == len(rows):
-            self._expects_prompt = rows[0].prompt is not UNSET
-            self._expects_prompt_id = rows[0].prompt_id is not UNSET
-        if self._expects_prompt:
-            missing = [index for index, row in enumerate(rows) if row.prompt is UNSET]
-            self._warn("missing_prompt", "prompt is missing, other rows have it", missing, block)
-        if self._expects_prompt_id:
-            missing = [index for index, row in enumerate(rows) if row.prompt_id is UNSET]
-            self._warn("missing_prompt_id", "prompt_id is missing, other rows have it", missing, block)
-        ids = [row.prompt_id for row in rows if isinstance(row.prompt_id, str)]
-        if ids and not _PROMPT_IDS.fullmatch("\n".join(ids) + "\n"):
+            self._expects_prompt = prompts[0] is not UNSET
+            self._expects_prompt_id = prompt_ids[0] is not UNSET
+        if self._expects_prompt and UNSET in prompts:
+            missing = [index for index, value in enumerate(prompts) if value is UNSET]
+            self.warn("missing_prompt", "prompt is missing, other rows have it", missing, block)
+        if self._expects_prompt_id and UNSET in prompt_ids:
+            missing = [index for index, value in enumerate(prompt_ids) if value is UNSET]
+            self.warn("missing_prompt_id", "prompt_id is missing, other rows have it", missing, block)
+        given = [value for value in prompt_ids if isinstance(value, str)]
+        if not _all_hexadecimal(given):
             odd = [
                 index
-                for index, row in enumerate(rows)
-                if isinstance(row.prompt_id, str) and not _PROMPT_IDS.fullmatch(row.prompt_id + "\n")
+                for index, value in enumerate(prompt_ids)
+                if isinstance(value, str) and not _all_hexadecimal([value])
             ]
-            self._warn("odd_prompt_id", "prompt_id is not 64 hexadecimal digits", odd, block)
-
-    def _warn(self, kind: str, reason: str, indexes: Sequence[int], block: Block) -> None:
-        for place, index in enumerate(indexes):
-            if self.warnings.full:
-                self.warnings.count(kind, len(indexes) - place)
-                return
-            line, offset = block.first_line + index, block.offset_of(index)
-            self.warnings.add(kind, reason, line=line, offset=offset)
+            self.warn("odd_prompt_id", "prompt_id is not 64 hexadecimal digits", odd, block)
 
 
-class _Seen:
-    """Finds what was seen before, by 8-byte hashes of the first `limit` different values."""
+def _hashed(prompt_ids: Sequence[str | UnsetType]) -> list[int] | None:
+    missing = prompt_ids.count(UNSET)
+    if not missing:
+        return list(map(hash, prompt_ids))
+    if missing == len(prompt_ids):
+        return None
+    return [NO_ID if value is UNSET else hash(value) for value in prompt_ids]
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.hashes: set[int] = set()
 
-    def add(self, hashes: Sequence[int]) -> list[int]:
-        """The places in `hashes` of those that came before, in this call or an earlier one."""
-        fresh = set(hashes)
-        if len(fresh) == len(hashes) and self.hashes.isdisjoint(fresh):
-            if len(self.hashes) < self._limit:
-                self.hashes |= fresh
-            return []
-        repeated: list[int] = []
-        within: set[int] = set()
-        for place, value in enumerate(hashes):
-            if value in self.hashes or value in within:
-                repeated.append(place)
-            within.add(value)
-        if len(self.hashes) < self._limit:
-            self.hashes |= within
-        return repeated
+def _all_hexadecimal(prompt_ids: Sequence[str]) -> bool:
+    digits = "".join(prompt_ids)
+    if len(digits) != len(prompt_ids) * _ID_LENGTH or any([len(value) != _ID_LENGTH for value in prompt_ids]):
+        return False
+    try:
+        # It reads over white space, so that the result would be shorter.
+        return len(bytes.fromhex(digits)) * 2 == len(digits)
+    except ValueError:
+        return False

@@ -11,11 +11,11 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared.datasets.digest import Digest
+from shared.datasets.sampling import Reservoir
 
 from shared.datasets.diagnosis import diagnose
-from shared.datasets.digest import Digest
 from shared.datasets.limits import rules_for
-from shared.datasets.sampling import Reservoir
 from shared.datasets.turns import Fault
 from shared.datasets.validation import Limits, SplitReport, find_leaks, validate_split
 
