@@ -42,7 +42,7 @@ class BlobDownload:
         *,
         connect_timeout: float,
         read_timeout: float,
-        pause: Callable[[float], None],
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._credential = credential
         self._timeouts = {"connection_timeout": connect_timeout, "read_timeout": read_timeout}
@@ -142,7 +142,3 @@ def _broken_off() -> tuple[type[Exception], ...]:
         RequestException,
         HTTPError,
     )
-
-
-def pause(seconds: float) -> None:
-    time.sleep(seconds)
