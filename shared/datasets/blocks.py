@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 Chunk = bytes | bytearray
 """A bytearray may be overwritten when the next chunk is asked for."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_OPENING, _CLOSING = ord("{"), ord("}")
+_OPENING, _LINE_FEED = ord("{"), ord("\n")
+_OPENED, _CLOSED = {ord("{")}, {ord("}")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,12 @@ class Block:
 
         Then no object goes over several lines: inside of one, } and { never stand next to each other.
         """
-        data = self.data
-        if data[0] != _OPENING:
+        data, ends = self.data, self.ends
+        if data[0] != _OPENING or data[-1] != _LINE_FEED:
             return False
-        for end in self.ends:
-            if data[end - 1] != 10 or data[end - 2] != _CLOSING:
-                return False
-        return all([data[end] == _OPENING for end in self.ends[:-1]])
+        before = {data[end - 2] for end in ends}
+        after = {data[end] for end in ends[:-1]}
+        return before == _CLOSED and after <= _OPENED
 
 
 @dataclass(frozen=True, slots=True)

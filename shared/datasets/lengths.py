@@ -16,10 +16,10 @@ TEMPLATE_TOKENS = 4
 """Of a chat template, per message: markers of the turn and the role."""
 
 
-def utf8_size(texts: Sequence[str], characters: int) -> int:
+def utf8_size(first: str, last: str, characters: int) -> int:
     """Bytes of a conversation in UTF-8, estimated from the beginnings of its first and last message."""
-    looked_at = texts[0][:_LOOKED_AT] + texts[-1][:_LOOKED_AT]
-    return characters if looked_at.isascii() else characters * len(looked_at.encode()) // len(looked_at)
+    looked_at = first[:_LOOKED_AT] + last[:_LOOKED_AT]
+    return characters * len(looked_at.encode()) // len(looked_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Lengths:
         """`sizes` in bytes, what the chat template adds included (`template_bytes` per message)."""
         self._steps.update([size >> _STEP_BITS for size in sizes])
         self._bytes += sum(sizes)
-        self._longest = max(self._longest, max(sizes))
+        self._longest = max(self._longest, *sizes)
 
     @property
     def template_bytes(self) -> int:

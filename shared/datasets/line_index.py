@@ -8,7 +8,6 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from random import Random
 
 ENTRY_BYTES = 8
@@ -31,11 +30,13 @@ class LineIndex:
         self._ends = array("Q")
         self._level = 0
 
-    def add(self, begins: Sequence[int], ends: Sequence[int]) -> None:
+    def add(self, begins: list[int], ends: list[int]) -> None:
         """Where lines begin and end in the file; with its end none is longer than MAX_LINE_BYTES."""
-        chosen: Sequence[int] | None = self._toss(len(begins), self._level) if self._level else None
-        self._begins.extend(begins if chosen is None else compress(begins, chosen))
-        self._ends.extend(ends if chosen is None else compress(ends, chosen))
+        if self._level:
+            chosen = self._toss(len(begins), self._level)
+            begins, ends = list(compress(begins, chosen)), list(compress(ends, chosen))
+        self._begins.fromlist(begins)
+        self._ends.fromlist(ends)
         while len(self._begins) > self._capacity:
             chosen = self._toss(len(self._begins), 1)
             self._begins = array("Q", compress(self._begins, chosen))

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 NO_ID = 0
 """Stands for a row without prompt_id (or with an empty one, whose hash it is)."""
@@ -35,10 +31,10 @@ class RowTable:
     def add(
         self,
         first_line: int,
-        offsets: Sequence[int],
-        signatures: Sequence[int],
-        raws: Sequence[int],
-        prompt_ids: Sequence[int] | None,
+        offsets: list[int],
+        signatures: list[int],
+        raws: list[int],
+        prompt_ids: list[int] | None,
     ) -> None:
         """Columns of rows on consecutive lines. `prompt_ids` has NO_ID for a row without one, or is None."""
         count = min(len(signatures), self._capacity - len(self))
@@ -48,8 +44,12 @@ class RowTable:
             self.prompt_ids.extend([NO_ID] * len(self))
         elif prompt_ids is None and self.prompt_ids:
             prompt_ids = [NO_ID] * count
-        self.lines.extend(range(first_line, first_line + count))
-        self.offsets.extend(offsets[:count])
-        self.signatures.extend(signatures[:count])
-        self.raws.extend(raws[:count])
-        self.prompt_ids.extend((prompt_ids or ())[:count])
+        if count < len(signatures):
+            offsets, signatures, raws = offsets[:count], signatures[:count], raws[:count]
+            prompt_ids = prompt_ids and prompt_ids[:count]
+        self.lines.fromlist(list(range(first_line, first_line + count)))
+        self.offsets.fromlist(offsets)
+        self.signatures.fromlist(signatures)
+        self.raws.fromlist(raws)
+        if prompt_ids:
+            self.prompt_ids.fromlist(prompt_ids)

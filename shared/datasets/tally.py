@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import chain
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -81,29 +80,28 @@ class Tally:
 
     def _remember(self, rows: Sequence[AnyRow], contents: Sequence[Sequence[str]], block: Block) -> list[int]:
         """The rows' sizes in characters, which are found on the way."""
-        data, raw_hash = block.data, xxhash.xxh3_64_intdigest
-        signatures: list[int] = []
-        raws: list[int] = []
-        sizes: list[int] = []
-        begin = 0
-        for end, texts in zip(block.ends, contents):  # noqa: B905 - strict takes as long as the rest of the line
-            lengths = [*map(len, texts)]
-            sizes.append(sum(lengths))
-            signatures.append(hash((texts[0][:_SIGNED_CHARACTERS], *lengths)))
-            raws.append(raw_hash(data[begin:end]))
-            begin = end
-        offset = block.offset
+        data, raw_hash, offset = block.data, xxhash.xxh3_64_intdigest, block.offset
+        lengths = [[*map(len, texts)] for texts in contents]
+        starts = [0, *block.ends[:-1]]
         ends = [offset + end for end in block.ends]
         begins = [offset, *ends[:-1]]
-        self.table.add(block.first_line, begins, signatures, raws, _hashed([row.prompt_id for row in rows]))
+        self.table.add(
+            block.first_line,
+            begins,
+            [hash((texts[0][:_SIGNED_CHARACTERS], *each)) for texts, each in zip(contents, lengths)],  # noqa: B905
+            [raw_hash(data[begin:end]) for begin, end in zip(starts, block.ends)],  # noqa: B905
+            _hashed([row.prompt_id for row in rows]),
+        )
         self.index.add(begins, ends)
-        return sizes
+        return list(map(sum, lengths))
 
     def _measure(self, sizes: list[int], contents: Sequence[Sequence[str]], block: Block) -> None:
-        if not all(map(str.isascii, chain.from_iterable(contents))):
-            sizes = [utf8_size(texts, size) for texts, size in zip(contents, sizes, strict=True)]
         template = self.lengths.template_bytes
-        sizes = [size + template * len(texts) for size, texts in zip(sizes, contents, strict=True)]
+        sizes = [
+            template * len(texts)
+            + (size if texts[0].isascii() and texts[-1].isascii() else utf8_size(texts[0], texts[-1], size))
+            for texts, size in zip(contents, sizes)  # noqa: B905 - strict is slow
+        ]
         self.lengths.add(sizes)
         if max(sizes) > self._max_size:
             long = [index for index, size in enumerate(sizes) if size > self._max_size]
@@ -117,34 +115,35 @@ class Tally:
         if self.rows == len(rows):
             self._expects_prompt = prompts[0] is not UNSET
             self._expects_prompt_id = prompt_ids[0] is not UNSET
-        if self._expects_prompt and UNSET in prompts:
+        if self._expects_prompt and _is_missing(prompts):
             missing = [index for index, value in enumerate(prompts) if value is UNSET]
             self.warn("missing_prompt", "prompt is missing, other rows have it", missing, block)
-        if self._expects_prompt_id and UNSET in prompt_ids:
+        if self._expects_prompt_id and _is_missing(prompt_ids):
             missing = [index for index, value in enumerate(prompt_ids) if value is UNSET]
             self.warn("missing_prompt_id", "prompt_id is missing, other rows have it", missing, block)
-        given = [value for value in prompt_ids if isinstance(value, str)]
+        given = [value for value in prompt_ids if value is not UNSET]
         if not _all_hexadecimal(given):
             odd = [
-                index
-                for index, value in enumerate(prompt_ids)
-                if isinstance(value, str) and not _all_hexadecimal([value])
+                index for index, value in enumerate(prompt_ids) if value is not UNSET and not _all_hexadecimal([value])
             ]
             self.warn("odd_prompt_id", "prompt_id is not 64 hexadecimal digits", odd, block)
 
 
+def _is_missing(column: Sequence[str | UnsetType]) -> bool:
+    """Types compare faster than values."""
+    return UnsetType in set(map(type, column))
+
+
 def _hashed(prompt_ids: Sequence[str | UnsetType]) -> list[int] | None:
-    missing = prompt_ids.count(UNSET)
-    if not missing:
+    if not _is_missing(prompt_ids):
         return list(map(hash, prompt_ids))
-    if missing == len(prompt_ids):
-        return None
-    return [NO_ID if value is UNSET else hash(value) for value in prompt_ids]
+    hashes = [NO_ID if value is UNSET else hash(value) for value in prompt_ids]
+    return hashes if any(hashes) else None
 
 
 def _all_hexadecimal(prompt_ids: Sequence[str]) -> bool:
     digits = "".join(prompt_ids)
-    if len(digits) != len(prompt_ids) * _ID_LENGTH or any([len(value) != _ID_LENGTH for value in prompt_ids]):
+    if len(digits) != len(prompt_ids) * _ID_LENGTH or len(set(map(len, prompt_ids))) > 1:
         return False
     try:
         # It reads over white space, so that the result would be shorter.

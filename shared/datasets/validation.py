@@ -205,7 +205,8 @@ class _Check:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
         shapes = [tuple([message.role for message in row.messages]) for row in rows]
-        if not self._valid_shapes.issuperset(shapes) and not all(map(self._is_valid_shape, shapes)):
+        different = set(shapes)
+        if not self._valid_shapes.issuperset(different) and not all(map(self._is_valid_shape, different)):
             return False
         contents = [[message.content for message in row.messages] for row in rows]
         if any(map(str.isspace, chain.from_iterable(contents))):

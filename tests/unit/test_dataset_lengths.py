@@ -49,9 +49,11 @@ def test_a_split_of_mostly_too_long_rows_is_refused(long: int, valid: bool) -> N
 
 
 def test_other_scripts_have_more_bytes_to_a_character() -> None:
-    assert utf8_size(["abc", "def"], 6) == 6
-    assert utf8_size(["你好" * 500, "ok"], 1_002) == pytest.approx(3_002, rel=0.02)
-    assert utf8_size(["translate this", "你好" * 500], 1_014) == pytest.approx(3_014, rel=0.2)
+    assert utf8_size("你好" * 500, "ok", 1_002) == pytest.approx(3_002, rel=0.02)
+    assert utf8_size("translate this", "你好" * 500, 1_014) == pytest.approx(3_014, rel=0.2)
+
+    english, chinese = (validate_split(Source("test_sft", [row(1, 1_000, letter)])).tokens for letter in "x好")
+    assert chinese == pytest.approx(3 * english, rel=0.1)
 
 
 @pytest.mark.parametrize(
