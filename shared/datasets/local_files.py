@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from shared.datasets.blocks import Chunk
     from shared.datasets.split_report import SplitReport
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,8 +121,7 @@ class Tally:
         if self._expects_prompt_id and _is_missing(prompt_ids):
             missing = [index for index, value in enumerate(prompt_ids) if value is UNSET]
             self.warn("missing_prompt_id", "prompt_id is missing, other rows have it", missing, block)
-        given = [value for value in prompt_ids if value is not UNSET]
-        if not _all_hexadecimal(given):
+        if not _all_hexadecimal([value for value in prompt_ids if value is not UNSET]):
             odd = [
                 index for index, value in enumerate(prompt_ids) if value is not UNSET and not _all_hexadecimal([value])
             ]
