@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.datasets.limits import DEFAULT_LIMITS, Limits
 from shared.datasets.paths import REQUIRED_SPLITS, SPLIT_SUFFIX
+from shared.datasets.split_report import mixed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,9 +44,9 @@ class VersionReport:
         return list(islice(chain.from_iterable(_with_file(split, split.errors) for split in self.splits), MAX_FINDINGS))
 
     def warnings(self) -> list[tuple[str, LineError]]:
-        """The first ones, each with its file."""
+        """Some of each file and kind, each with its file."""
         found = chain.from_iterable(_with_file(split, split.warnings) for split in self.splits)
-        return list(islice(found, MAX_FINDINGS))
+        return list(mixed(found, MAX_FINDINGS, kind=lambda pair: (pair[0], pair[1].kind)))
 
 
 def to_json(report: VersionReport) -> bytes:

@@ -27,7 +27,7 @@ p{margin:.25rem 0}.soft{color:var(--soft)}.good{color:var(--good)}.bad{color:var
 strong.good,strong.bad{font-weight:600}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--soft);padding:.25rem 0}
-th,td{text-align:left;vertical-align:top;padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line)}
+th,td{text-align:left;vertical-align:top;padding:.4rem 1rem .4rem 0;border-bottom:1px solid var(--line)}
 th{font-weight:600}td.number,th.number{text-align:right}code{font-size:.9em}
 svg{display:block;width:100%;height:auto;margin:.5rem 0;font-size:12px;fill:var(--soft)}
 .bar{fill:var(--bar)}.over{fill:var(--over)}.grid{stroke:var(--line)}.limit{stroke:var(--over);stroke-dasharray:4 3}
@@ -125,7 +125,7 @@ def _findings(
         for file, finding in listed
     )
     every = sum(total.values())
-    shown = f"{caption}: all {every:,}" if every == len(listed) else f"{caption}: the first {len(listed)} of {every:,}"
+    shown = f"{caption}: all {every:,}" if every == len(listed) else f"{caption}: {len(listed)} of {every:,}"
     assert len(listed) <= MAX_FINDINGS
     return (
         f'<h2>{title}</h2><p>{escape(_counts(total))}</p><div class="wide"><table><caption>{shown}</caption>'

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import islice, zip_longest
+from typing import TYPE_CHECKING, TypeVar
 
 from shared.datasets.row_table import RowTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
     from shared.datasets.lengths import Histogram
+
+
+Finding = TypeVar("Finding")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,7 +45,7 @@ class Problem:
 class SplitReport:
     """`size` is in bytes, of the content; `characters` and `tokens` are of the valid rows, `turns` their messages.
 
-    `errors` and `warnings` are the first ones; `error_counts` and `warning_counts` count all by kind.
+    `errors` are the first ones, `warnings` some of each kind; `error_counts` and `warning_counts` count all by kind.
     `index` is a LineIndex of the valid rows. `compared_rows` is how many of them were compared for repetitions.
     """
 
@@ -87,8 +91,25 @@ class Findings:
 
     def first(self, limit: int) -> tuple[LineError, ...]:
         """The first ones of all kinds together, by their lines."""
-        every = [finding for kept in self._kept.values() for finding in kept]
-        return tuple(sorted(every, key=_by_line)[:limit])
+        return tuple(sorted(self._every(), key=_by_line)[:limit])
+
+    def mixed(self, limit: int) -> tuple[LineError, ...]:
+        """Some of each kind, by their lines: many of one kind leave room for the few of another."""
+        return mixed(sorted(self._every(), key=_by_line), limit, kind=lambda finding: finding.kind)
+
+    def _every(self) -> list[LineError]:
+        return [finding for kept in self._kept.values() for finding in kept]
+
+
+def mixed(findings: Iterable[Finding], limit: int, kind: Callable[[Finding], Hashable]) -> tuple[Finding, ...]:
+    """At most `limit` in their order; each kind has an equal share of places, and what one leaves others take."""
+    every = list(findings)
+    places: dict[Hashable, list[int]] = {}
+    for place, finding in enumerate(every):
+        places.setdefault(kind(finding), []).append(place)
+    turns = zip_longest(*places.values())
+    chosen = islice((place for turn in turns for place in turn if place is not None), limit)
+    return tuple(every[place] for place in sorted(chosen))
 
 
 def _by_line(finding: LineError) -> tuple[int, str]:

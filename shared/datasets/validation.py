@@ -131,7 +131,7 @@ class _Check:
             content=identity.name(),
             errors=self._errors.first(limit),
             error_counts=dict(self._errors.counts),
-            warnings=tally.warnings.first(limit),
+            warnings=tally.warnings.mixed(limit),
             warning_counts=dict(tally.warnings.counts),
             compared_rows=len(tally.table),
             index=tally.index.to_bytes(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shared.datasets.limits import DEFAULT_LIMITS, Limits
 from shared.datasets.paths import COMPRESSED_SUFFIX, REQUIRED_SPLITS, SPLIT_SUFFIX
 from shared.datasets.repetition import shared_conversations, shared_ids
-from shared.datasets.split_report import Findings, Problem, SplitReport
+from shared.datasets.split_report import Findings, Problem, SplitReport, mixed
 from shared.datasets.validation import validate_split
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _with_leaks(
     warnings = sorted((*report.warnings, *findings.first(limits.max_findings)), key=lambda found: found.line)
     return replace(
         report,
-        warnings=tuple(warnings[: limits.max_findings]),
+        warnings=mixed(warnings, limits.max_findings, kind=lambda found: found.kind),
         warning_counts={**report.warning_counts, **findings.counts},
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
@@ -189,13 +190,29 @@ def test_only_the_first_findings_are_kept_but_all_are_counted() -> None:
 
     assert [error.line for error in report.errors] == [1, *range(501, 600)]
     assert report.error_counts == {"not_json": 300, "too_many_duplicate_conversations": 1}
-    assert [warning.line for warning in report.warnings][:5] == [1, 2, 2, 2, 3]
     assert len(report.warnings) == 100
+    assert Counter(warning.kind for warning in report.warnings) == {
+        "duplicate_conversation": 33,
+        "duplicate_prompt_id": 33,
+        "odd_prompt_id": 34,
+    }
     assert report.warning_counts == {
         "odd_prompt_id": 500,
         "duplicate_prompt_id": 499,
         "duplicate_conversation": 499,
     }
+
+
+def test_many_findings_of_one_kind_leave_room_for_those_of_another() -> None:
+    odd = [{**conversation(f"q{number}", "a"), "prompt_id": f"odd {number}"} for number in range(300)]
+
+    report = check(jsonl(*odd, conversation("q7", "a")))
+
+    assert report.warnings[-1].kind == "missing_prompt_id"
+    assert [found.other for found in report.warnings if found.kind == "duplicate_conversation"] == [
+        ("test_sft.jsonl", 8)
+    ]
+    assert [found.line for found in report.warnings] == sorted(found.line for found in report.warnings)
 
 
 def test_the_identity_is_of_every_byte_and_of_their_order() -> None:
