@@ -148,7 +148,7 @@ class Blobs:
         return self._read(names.TUNINGS, names.snapshot_blob(tuning_id, file))
 
     def read_snapshot_range(self, tuning_id: str, file: str, offset: int, size: int) -> bytes | None:
-        """Up to `size` bytes from `offset` on; None if the file is not there or ends before."""
+        """Up to `size` bytes from `offset` on, nothing beyond the end; None if the file is not there."""
         return self._read(names.TUNINGS, names.snapshot_blob(tuning_id, file), offset, size)
 
     def snapshot_size(self, tuning_id: str, file: str) -> int | None:
@@ -192,7 +192,7 @@ class Blobs:
                 return None
             except HttpResponseError as error:
                 if error.status_code == 416 and offset is not None:
-                    return None
+                    return b""
                 raise
 
     def _blob(self, container: str, name: str) -> BlobClient:

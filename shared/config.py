@@ -70,14 +70,19 @@ class Settings:
     )
     token_bytes: float = _setting("Bytes of UTF-8 that are taken for a token.", 4.0, minimum=0.5)
     max_long_percent: float = _setting(
-        "A split is rejected if more than this percentage of its rows is longer than that.", 50.0, minimum=0
+        "A split is rejected if more than this percentage of its rows is longer than that; 100: only warned about.",
+        100.0,
+        minimum=0,
     )
     max_duplicate_percent: float = _setting(
-        "A split is rejected if more than this percentage of its rows repeats an earlier one.", 50.0, minimum=0
+        "A split is rejected if more than this percentage of its rows repeats an earlier one; 100: only warned about.",
+        100.0,
+        minimum=0,
     )
     max_leak_percent: float = _setting(
-        "A version is rejected if more than this percentage of `test_sft` stands in `train_sft` as well.",
-        20.0,
+        "A version is rejected if more than this percentage of `test_sft` stands in `train_sft`; "
+        "100: only warned about.",
+        100.0,
         minimum=0,
     )
     max_expanded_gigabytes: float = _setting(

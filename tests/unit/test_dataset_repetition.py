@@ -181,7 +181,7 @@ def test_prompt_ids_leak_as_well() -> None:
 
 @pytest.mark.parametrize(("leaked", "refused"), [(2, False), (3, True)])
 def test_a_version_is_refused_when_too_much_of_its_test_data_was_trained_on(leaked: int, refused: bool) -> None:
-    _, problems = check(jsonl(*rows(40)), jsonl(*rows(10, first=40 - leaked)))
+    _, problems = check(jsonl(*rows(40)), jsonl(*rows(10, first=40 - leaked)), Limits(max_leak_percent=20))
 
     assert [(problem.kind, problem.subject) for problem in problems] == (
         [("LeakedTestData", "test_sft.jsonl")] if refused else []
@@ -198,10 +198,21 @@ def test_prompts_of_the_smoke_test_may_come_from_the_training_data() -> None:
 
 @pytest.mark.parametrize(("copies", "valid"), [(10, True), (11, False)])
 def test_a_split_that_mostly_repeats_itself_is_refused(copies: int, valid: bool) -> None:
-    report = validate_split(Source("train_sft", [jsonl(*rows(10), *rows(1) * copies)]))
+    report = validate_split(
+        Source("train_sft", [jsonl(*rows(10), *rows(1) * copies)]), Limits(max_duplicate_percent=50)
+    )
 
     assert report.valid is valid
     assert report.error_counts == ({} if valid else {"too_many_duplicate_conversations": 1})
+
+
+def test_by_default_repetitions_and_leaks_are_only_warned_about() -> None:
+    reports, problems = check(jsonl(*rows(1) * 20), jsonl(*rows(1)))
+
+    assert problems == []
+    assert [report.valid for report in reports] == [True, True]
+    assert reports[0].warning_counts == {"duplicate_conversation": 19}
+    assert reports[1].warning_counts == {"leaked_conversation": 1}
 
 
 def test_splits_of_many_rows_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
