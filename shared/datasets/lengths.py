@@ -45,11 +45,13 @@ class Lengths:
         self._bytes = 0
         self._longest = 0
 
-    def add(self, sizes: Sequence[int]) -> None:
-        """`sizes` in bytes, what the chat template adds included (`template_bytes` per message)."""
+    def add(self, sizes: Sequence[int]) -> int:
+        """Returns the largest. `sizes` are in bytes, with `template_bytes` for each message."""
         self._steps.update([size >> _STEP_BITS for size in sizes])
         self._bytes += sum(sizes)
-        self._longest = max(self._longest, *sizes)
+        largest = max(sizes)
+        self._longest = max(self._longest, largest)
+        return largest
 
     @property
     def template_bytes(self) -> int:

@@ -26,7 +26,7 @@ Shape = tuple[str, ...]
 
 _ID_LENGTH = 64
 _SIGNED_CHARACTERS = 200
-"""Of a conversation's beginning, that are part of its signature beside the lengths of all messages."""
+"""Of the end of a conversation's first message: its signature beside the numbers of messages and of characters."""
 _MANY_SHAPES = 1_000
 
 
@@ -49,19 +49,21 @@ class Tally:
         self._expects_prompt_id = False
 
     def add(
-        self, rows: Sequence[AnyRow], shapes: Sequence[Shape], contents: Sequence[Sequence[str]], block: Block
+        self, rows: Sequence[AnyRow], shapes: Counter[Shape], contents: Sequence[Sequence[str]], block: Block
     ) -> None:
-        """`rows`, `shapes`, `contents` and the block's lines belong together, one by one."""
+        """`rows`, `contents` and the block's lines belong together, one by one; `shapes` are theirs, counted."""
         if not rows:
             return
         self.rows += len(rows)
         self._shapes.update(shapes)
         if len(self._shapes) > _MANY_SHAPES:
             self._fold_shapes()
-        sizes = self._remember(rows, contents, block)
+        sizes = [sum(map(len, texts)) for texts in contents]
         self.characters += sum(sizes)
+        prompt_ids = [row.prompt_id for row in rows]
+        self._remember(sizes, contents, self._check_ids(prompt_ids, block), block)
         self._measure(sizes, contents, block)
-        self._check_columns(rows, block)
+        self._check_prompts([row.prompt for row in rows], block)
 
     def roles(self) -> dict[str, int]:
         """Messages by role, in the order in which the roles came up."""
@@ -78,22 +80,24 @@ class Tally:
                 self._roles[role] += times
         self._shapes.clear()
 
-    def _remember(self, rows: Sequence[AnyRow], contents: Sequence[Sequence[str]], block: Block) -> list[int]:
-        """The rows' sizes in characters, which are found on the way."""
+    def _remember(
+        self, sizes: list[int], contents: Sequence[Sequence[str]], prompt_ids: list[int] | None, block: Block
+    ) -> None:
         data, raw_hash, offset = block.data, xxhash.xxh3_64_intdigest, block.offset
-        lengths = [[*map(len, texts)] for texts in contents]
         starts = [0, *block.ends[:-1]]
         ends = [offset + end for end in block.ends]
         begins = [offset, *ends[:-1]]
         self.table.add(
             block.first_line,
             begins,
-            [hash((texts[0][:_SIGNED_CHARACTERS], *each)) for texts, each in zip(contents, lengths)],  # noqa: B905
-            [raw_hash(data[begin:end]) for begin, end in zip(starts, block.ends)],  # noqa: B905
-            _hashed([row.prompt_id for row in rows]),
+            [
+                hash((texts[0][-_SIGNED_CHARACTERS:], len(texts), size))
+                for texts, size in zip(contents, sizes)  # noqa: B905 - strict is slow
+            ],
+            [raw_hash(data[start:end]) for start, end in zip(starts, block.ends)],  # noqa: B905 - strict is slow
+            prompt_ids,
         )
         self.index.add(begins, ends)
-        return list(map(sum, lengths))
 
     def _measure(self, sizes: list[int], contents: Sequence[Sequence[str]], block: Block) -> None:
         template = self.lengths.template_bytes
@@ -102,42 +106,41 @@ class Tally:
             + (size if texts[0].isascii() and texts[-1].isascii() else utf8_size(texts[0], texts[-1], size))
             for texts, size in zip(contents, sizes)  # noqa: B905 - strict is slow
         ]
-        self.lengths.add(sizes)
-        if max(sizes) > self._max_size:
+        if self.lengths.add(sizes) > self._max_size:
             long = [index for index, size in enumerate(sizes) if size > self._max_size]
             reason = f"more than about {self._max_tokens} tokens, of which training keeps no more"
             self.warn("long_row", reason, long, block)
 
-    def _check_columns(self, rows: Sequence[AnyRow], block: Block) -> None:
+    def _check_prompts(self, prompts: Sequence[str | UnsetType], block: Block) -> None:
         """A column that the first valid row has is expected in all."""
-        prompts = [row.prompt for row in rows]
-        prompt_ids = [row.prompt_id for row in rows]
-        if self.rows == len(rows):
+        if self.rows == len(prompts):
             self._expects_prompt = prompts[0] is not UNSET
-            self._expects_prompt_id = prompt_ids[0] is not UNSET
-        if self._expects_prompt and _is_missing(prompts):
+        if self._expects_prompt and _has_gaps(prompts):
             missing = [index for index, value in enumerate(prompts) if value is UNSET]
             self.warn("missing_prompt", "prompt is missing, other rows have it", missing, block)
-        if self._expects_prompt_id and _is_missing(prompt_ids):
+
+    def _check_ids(self, prompt_ids: Sequence[str | UnsetType], block: Block) -> list[int] | None:
+        """Like the prompts. Returns their hashes, NO_ID for a row without one; None if no row has one."""
+        gaps = _has_gaps(prompt_ids)
+        if self.rows == len(prompt_ids):
+            self._expects_prompt_id = prompt_ids[0] is not UNSET
+        if gaps and self._expects_prompt_id:
             missing = [index for index, value in enumerate(prompt_ids) if value is UNSET]
             self.warn("missing_prompt_id", "prompt_id is missing, other rows have it", missing, block)
-        if not _all_hexadecimal([value for value in prompt_ids if value is not UNSET]):
+        given = [value for value in prompt_ids if value is not UNSET]
+        if not _all_hexadecimal(given):
             odd = [
                 index for index, value in enumerate(prompt_ids) if value is not UNSET and not _all_hexadecimal([value])
             ]
             self.warn("odd_prompt_id", "prompt_id is not 64 hexadecimal digits", odd, block)
+        if not gaps:
+            return list(map(hash, given))
+        return [NO_ID if value is UNSET else hash(value) for value in prompt_ids] if given else None
 
 
-def _is_missing(column: Sequence[str | UnsetType]) -> bool:
+def _has_gaps(column: Sequence[str | UnsetType]) -> bool:
     """Types compare faster than values."""
     return UnsetType in set(map(type, column))
-
-
-def _hashed(prompt_ids: Sequence[str | UnsetType]) -> list[int] | None:
-    if not _is_missing(prompt_ids):
-        return list(map(hash, prompt_ids))
-    hashes = [NO_ID if value is UNSET else hash(value) for value in prompt_ids]
-    return hashes if any(hashes) else None
 
 
 def _all_hexadecimal(prompt_ids: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ line, and only a line that still does not fit is explained (`diagnosis`).
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -194,7 +195,7 @@ class _Check:
             return
         texts = [message.content for message in found.messages]
         shape = tuple([message.role for message in found.messages])
-        self._tally.add([found], [shape], [texts], single)
+        self._tally.add([found], Counter([shape]), [texts], single)
         blank = [0] if any(map(str.isspace, texts)) else []
         self._tally.warn("blank_content", "a message holds nothing but white space", blank, single)
 
@@ -204,9 +205,8 @@ class _Check:
             rows = decoder.rows(block)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
-        shapes = [tuple([message.role for message in row.messages]) for row in rows]
-        different = set(shapes)
-        if not self._valid_shapes.issuperset(different) and not all(map(self._is_valid_shape, different)):
+        shapes: Counter[Shape] = Counter([tuple([message.role for message in row.messages]) for row in rows])
+        if not all(map(self._is_valid_shape, shapes)):
             return False
         contents = [[message.content for message in row.messages] for row in rows]
         if any(map(str.isspace, chain.from_iterable(contents))):
