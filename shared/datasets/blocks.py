@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import xxhash
+
+from shared.datasets.identity import line_digest
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -41,6 +45,13 @@ class Block:
             line = self.line(index)
             yield Block(self.first_line + index, self.offset_of(index), memoryview(line), [len(line)])
 
+    def digests(self) -> bytes:
+        """The lines' digests, one after another."""
+        data, digest = self.data, line_digest
+        return b"".join(
+            [digest(data[begin:end]) for begin, end in zip([0, *self.ends], self.ends)]  # noqa: B905 - one more begin
+        )
+
     def is_plain(self) -> bool:
         """Whether every line begins with { and ends with } and a line feed.
 
@@ -56,11 +67,12 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class OverlongLine:
-    """A line of more than the allowed bytes, of which nothing was kept. `size` is without the line feed."""
+    """A line of more than the allowed bytes, of which only a hash was kept. `size` is without the line feed."""
 
     line: int
     offset: int
     size: int
+    digest: bytes
 
 
 def split_blocks(
@@ -96,7 +108,7 @@ def split_blocks(
                 if ends:
                     yield Block(line, offset, view[begin:end], ends)
                 line, offset = line + len(ends), offset + end - begin
-                yield OverlongLine(line, offset, following - end - 1)
+                yield OverlongLine(line, offset, following - end - 1, line_digest(view[end:following]))
                 line, offset = line + 1, offset + following - end
             else:
                 yield Block(line, offset, view[begin:following], ends)
@@ -116,6 +128,7 @@ class _CutLine:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._kept = bytearray()
+        self._dropped = xxhash.xxh3_128()
         self._end = b""
         self.size = 0
 
@@ -131,11 +144,13 @@ class _CutLine:
         if self._length <= self._max_bytes:
             self._kept += piece
         else:
+            self._dropped.update(self._kept)
+            self._dropped.update(piece)
             self._kept.clear()
 
     def take(self, line: int, offset: int) -> Block | OverlongLine:
         if self._length > self._max_bytes:
-            return OverlongLine(line, offset, self._length)
+            return OverlongLine(line, offset, self._length, self._dropped.digest())
         return Block(line, offset, memoryview(bytes(self._kept)), [self.size])
 
     @property

@@ -33,10 +33,10 @@ class RowTable:
         first_line: int,
         offsets: list[int],
         signatures: list[int],
-        raws: list[int],
+        digests: bytes,
         prompt_ids: list[int] | None,
     ) -> None:
-        """Columns of rows on consecutive lines. `prompt_ids` has NO_ID for a row without one, or is None."""
+        """Columns of rows on consecutive lines; `digests` has 16 bytes for each, `prompt_ids` NO_ID where there is none."""
         count = min(len(signatures), self._capacity - len(self))
         if count <= 0:
             return
@@ -45,11 +45,11 @@ class RowTable:
         elif prompt_ids is None and self.prompt_ids:
             prompt_ids = [NO_ID] * count
         if count < len(signatures):
-            offsets, signatures, raws = offsets[:count], signatures[:count], raws[:count]
+            offsets, signatures, digests = offsets[:count], signatures[:count], digests[: 16 * count]
             prompt_ids = prompt_ids and prompt_ids[:count]
         self.lines.fromlist(list(range(first_line, first_line + count)))
         self.offsets.fromlist(offsets)
         self.signatures.fromlist(signatures)
-        self.raws.fromlist(raws)
+        self.raws.extend(array("Q", digests)[::2])
         if prompt_ids:
             self.prompt_ids.fromlist(prompt_ids)

@@ -46,7 +46,7 @@ class SplitReport:
     """`size` is in bytes, of the content; `characters` and `tokens` are of the valid rows, `turns` their messages.
 
     `errors` are the first ones, `warnings` some of each kind; `error_counts` and `warning_counts` count all by kind.
-    `index` is a LineIndex of the valid rows. `compared_rows` is how many of them were compared for repetitions.
+    `index` is the LineIndex of a valid split. `compared_rows` is how many of them were compared for repetitions.
     """
 
     split: str

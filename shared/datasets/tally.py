@@ -6,7 +6,6 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
-import xxhash
 from msgspec import UNSET, UnsetType
 
 from shared.datasets.lengths import Lengths, utf8_size
@@ -28,6 +27,7 @@ _ID_LENGTH = 64
 _SIGNED_CHARACTERS = 200
 """Of the end of a conversation's first message: its signature beside the numbers of messages and of characters."""
 _MANY_SHAPES = 1_000
+_INDEXED_AT_ONCE = 10_000
 
 
 class Tally:
@@ -39,8 +39,8 @@ class Tally:
         self.warnings = Findings(limits.max_findings)
         self.table = RowTable(limits.tracked_rows)
         self.lengths = Lengths(limits.token_bytes)
-        # A generator of its own, so that the same file gives the same index; nothing secret hangs on it.
-        self.index = LineIndex(limits.indexed_rows, Random(limits.index_seed))  # noqa: S311
+        self._limits = limits
+        self._index: LineIndex | None = None
         self._shapes: Counter[Shape] = Counter()
         self._roles: Counter[str] = Counter()
         self._max_tokens = limits.max_seq_length
@@ -49,7 +49,12 @@ class Tally:
         self._expects_prompt_id = False
 
     def add(
-        self, rows: Sequence[AnyRow], shapes: Counter[Shape], contents: Sequence[Sequence[str]], block: Block
+        self,
+        rows: Sequence[AnyRow],
+        shapes: Counter[Shape],
+        contents: Sequence[Sequence[str]],
+        block: Block,
+        digests: bytes,
     ) -> None:
         """`rows`, `contents` and the block's lines belong together, one by one; `shapes` are theirs, counted."""
         if not rows:
@@ -61,9 +66,21 @@ class Tally:
         sizes = [sum(map(len, texts)) for texts in contents]
         self.characters += sum(sizes)
         prompt_ids = [row.prompt_id for row in rows]
-        self._remember(sizes, contents, self._check_ids(prompt_ids, block), block)
+        signatures = [
+            hash((texts[0][-_SIGNED_CHARACTERS:], len(texts), size))
+            for texts, size in zip(contents, sizes)  # noqa: B905 - strict is slow
+        ]
+        begins = [block.offset, *[block.offset + end for end in block.ends[:-1]]]
+        if len(self.table) + len(rows) > self._limits.tracked_rows:
+            self._index = self._index or self._index_of_table(block.offset)
+            self._index.add(begins, [*begins[1:], block.offset + block.ends[-1]])
+        self.table.add(block.first_line, begins, signatures, digests, self._check_ids(prompt_ids, block))
         self._measure(sizes, contents, block)
         self._check_prompts([row.prompt for row in rows], block)
+
+    def line_index(self, end: int) -> bytes:
+        """Of all rows, in a split that has no other lines and ends at `end`."""
+        return (self._index or self._index_of_table(end)).to_bytes()
 
     def roles(self) -> dict[str, int]:
         """Messages by role, in the order in which the roles came up."""
@@ -80,24 +97,16 @@ class Tally:
                 self._roles[role] += times
         self._shapes.clear()
 
-    def _remember(
-        self, sizes: list[int], contents: Sequence[Sequence[str]], prompt_ids: list[int] | None, block: Block
-    ) -> None:
-        data, raw_hash, offset = block.data, xxhash.xxh3_64_intdigest, block.offset
-        starts = [0, *block.ends[:-1]]
-        ends = [offset + end for end in block.ends]
-        begins = [offset, *ends[:-1]]
-        self.table.add(
-            block.first_line,
-            begins,
-            [
-                hash((texts[0][-_SIGNED_CHARACTERS:], len(texts), size))
-                for texts, size in zip(contents, sizes)  # noqa: B905 - strict is slow
-            ],
-            [raw_hash(data[start:end]) for start, end in zip(starts, block.ends)],  # noqa: B905 - strict is slow
-            prompt_ids,
-        )
-        self.index.add(begins, ends)
+    def _index_of_table(self, end: int) -> LineIndex:
+        """Of rows that lie one after another, the last up to `end`."""
+        # A generator of its own, so that the same file gives the same index; nothing secret hangs on it.
+        index = LineIndex(self._limits.indexed_rows, Random(self._limits.index_seed))  # noqa: S311
+        offsets = self.table.offsets
+        for first in range(0, len(offsets), _INDEXED_AT_ONCE):
+            begins = offsets[first : first + _INDEXED_AT_ONCE + 1].tolist()
+            ends = begins[1:] if len(begins) > _INDEXED_AT_ONCE else [*begins[1:], end]
+            index.add(begins[: len(ends)], ends)
+        return index
 
     def _measure(self, sizes: list[int], contents: Sequence[Sequence[str]], block: Block) -> None:
         template = self.lengths.template_bytes

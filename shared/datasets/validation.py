@@ -54,20 +54,21 @@ def validate_split(source: Source, limits: Limits = DEFAULT_LIMITS) -> SplitRepo
     Of a compressed one size, identity, lines and offsets are those of its content. Raises nothing of its own:
     what is wrong with the data is in the report.
     """
-    check = _Check(source, limits)
     identity = ContentIdentity()
-    stream = identity.watch(source.chunks(limits))
+    check = _Check(source, limits, identity)
+    stream = identity.measure(source.chunks(limits))
     try:
         head, rest = _take_head(stream)
         if other := _other_file(head):
             check.fault(Fault("wrong_format", f"the file is {other}"), line=1, offset=0)
-            for _ in rest:
-                pass
+            identity.add(head)
+            for chunk in rest:
+                identity.add(chunk)
         else:
             check.run(head, rest)
     except BadArchiveError as error:
         check.fault(Fault("bad_archive", error.reason), line=check.rows + 1, offset=identity.size)
-    report = check.report(identity)
+    report = check.report()
     logger.info(
         "checked split %s: %s, %d rows, %d bytes, errors %s, warnings %s",
         source.split,
@@ -81,8 +82,9 @@ def validate_split(source: Source, limits: Limits = DEFAULT_LIMITS) -> SplitRepo
 
 
 class _Check:
-    def __init__(self, source: Source, limits: Limits) -> None:
+    def __init__(self, source: Source, limits: Limits, identity: ContentIdentity) -> None:
         self._source = source
+        self._identity = identity
         self._rules = rules_for(source.split)
         self._limits = limits
         self._errors = Findings(limits.max_findings)
@@ -94,6 +96,7 @@ class _Check:
     def run(self, head: bytes, rest: Iterable[Chunk]) -> None:
         mark = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
         if mark:
+            self._identity.add(head[:mark])
             self._tally.warnings.add(
                 "byte_order_mark", "the file begins with a byte order mark; save it without", line=1, offset=0
             )
@@ -106,13 +109,14 @@ class _Check:
         ):
             if isinstance(part, OverlongLine):
                 self.rows += 1
+                self._identity.add(part.digest)
                 reason = f"the line has {part.size} bytes, at most {limits.max_line_bytes} are allowed"
                 self.fault(Fault("overlong_line", reason), line=part.line, offset=part.offset)
             else:
                 self.rows += len(part.ends)
                 self._check_block(part)
 
-    def report(self, identity: ContentIdentity) -> SplitReport:
+    def report(self) -> SplitReport:
         tally = self._tally
         if not self._errors.counts["bad_archive"]:
             self._find_repetitions()
@@ -128,14 +132,14 @@ class _Check:
             tokens=tally.lengths.tokens,
             lengths=tally.lengths.histogram(),
             roles=roles,
-            size=identity.size,
-            content=identity.name(),
+            size=self._identity.size,
+            content=self._identity.name(),
             errors=self._errors.first(limit),
             error_counts=dict(self._errors.counts),
             warnings=tally.warnings.mixed(limit),
             warning_counts=dict(tally.warnings.counts),
             compared_rows=len(tally.table),
-            index=tally.index.to_bytes(),
+            index=b"" if self._errors.counts else tally.line_index(self._identity.size),
             table=tally.table,
         )
 
@@ -178,8 +182,10 @@ class _Check:
             tally.warnings.add("not_all_compared", reason, line=1, offset=0)
 
     def _check_block(self, block: Block) -> None:
+        digests = block.digests()
+        self._identity.add(digests)
         for decoder in self._decoders:
-            if self._accept(block, decoder):
+            if self._accept(block, decoder, digests):
                 # Files are alike throughout: what fitted last is tried first.
                 self._decoders = (decoder, STRICT if decoder is OPEN else OPEN)
                 return
@@ -187,7 +193,8 @@ class _Check:
             self._check_line(single)
 
     def _check_line(self, single: Block) -> None:
-        if self._accept(single, OPEN):
+        digest = single.digests()
+        if self._accept(single, OPEN, digest):
             return
         found = diagnose(single.line(0).rstrip(b"\r\n"), self._rules)
         if isinstance(found, Fault):
@@ -195,11 +202,11 @@ class _Check:
             return
         texts = [message.content for message in found.messages]
         shape = tuple([message.role for message in found.messages])
-        self._tally.add([found], Counter([shape]), [texts], single)
+        self._tally.add([found], Counter([shape]), [texts], single, digest)
         blank = [0] if any(map(str.isspace, texts)) else []
         self._tally.warn("blank_content", "a message holds nothing but white space", blank, single)
 
-    def _accept(self, block: Block, decoder: RowDecoder) -> bool:
+    def _accept(self, block: Block, decoder: RowDecoder, digests: bytes) -> bool:
         """Counts all rows of the block or, when one is not valid in this typed form, none."""
         try:
             rows = decoder.rows(block)
@@ -211,7 +218,7 @@ class _Check:
         contents = [[message.content for message in row.messages] for row in rows]
         if any(map(str.isspace, chain.from_iterable(contents))):
             return False
-        self._tally.add(rows, shapes, contents, block)
+        self._tally.add(rows, shapes, contents, block, digests)
         return True
 
     def _is_valid_shape(self, shape: Shape) -> bool:

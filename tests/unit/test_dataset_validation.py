@@ -105,7 +105,8 @@ def test_a_byte_order_mark_is_read_over_with_a_warning() -> None:
     assert report.valid_rows == 3
     (error,) = report.errors
     assert data[error.offset :] == b"garbage"
-    assert indexed(report, data) == [*jsonl(*rows(3)).splitlines(keepends=True)]
+    whole = data.removesuffix(b"garbage")
+    assert indexed(check(whole), whole) == jsonl(*rows(3)).splitlines(keepends=True)
 
 
 @settings(max_examples=60, deadline=None)
@@ -278,6 +279,28 @@ def test_beyond_what_is_tracked_rows_are_counted_but_not_compared() -> None:
     assert report.compared_rows == 12
     assert report.warning_counts == {"duplicate_conversation": 2, "not_all_compared": 1}
     assert report.valid_rows == 20
+
+
+@pytest.mark.parametrize("tracked", [1, 7, 39, 40, 41])
+@pytest.mark.parametrize("block_bytes", [50, 500, 100_000])
+def test_the_index_has_all_rows_however_many_are_tracked(tracked: int, block_bytes: int) -> None:
+    data = jsonl(*rows(40))
+
+    report = check(data, limits=Limits(tracked_rows=tracked, block_bytes=block_bytes))
+
+    assert indexed(report, data) == data.splitlines(keepends=True)
+
+
+def test_what_is_too_long_to_be_kept_is_part_of_the_identity() -> None:
+    one, other = (jsonl(*rows(3)) + b"x" * 700 + end + b"\n" + jsonl(*rows(3)) for end in (b"x", b"y"))
+    limits = Limits(max_line_bytes=600)
+
+    def name(data: bytes, size: int) -> str:
+        cut = [data[at : at + size] for at in range(0, len(data), size)]
+        return validate_split(Source("test_sft", cut), limits).content
+
+    assert name(one, 10_000) == name(one, 100) == name(one, 7)
+    assert name(one, 10_000) != name(other, 10_000)
 
 
 def test_a_long_line_is_not_held_in_memory() -> None:
