@@ -36,7 +36,7 @@ class RowTable:
         digests: bytes,
         prompt_ids: list[int] | None,
     ) -> None:
-        """Columns of rows on consecutive lines; `digests` has 16 bytes for each, `prompt_ids` NO_ID where there is none."""
+        """Columns of rows on consecutive lines; `digests` has 16 bytes for each, `prompt_ids` NO_ID for no id."""
         count = min(len(signatures), self._capacity - len(self))
         if count <= 0:
             return
