@@ -7,7 +7,7 @@ STATE ?=
 SETTINGS ?=
 WORKERS ?= 2
 
-.PHONY: demo up cloud test simulate mutants crash crowd soak bench-localcloud check doctor setup clean
+.PHONY: demo up cloud test simulate mutants crash crowd soak bench-localcloud bench-validation check doctor setup clean
 
 demo: setup
 	@$(PY) -m demo $(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
@@ -71,5 +71,16 @@ node_modules/.installed: package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# Takes a while and 1.4 GB of disk: ARGS="--rows 30000 --rounds 3" for a first look.
+ARGS ?=
+bench-validation: setup .venv-bench/.installed
+	.venv-bench/bin/python -m benchmarks.validation $(ARGS)
+	$(PY) -m benchmarks.download $(ARGS)
+
+.venv-bench/.installed: requirements-bench.txt requirements.txt constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
+
 clean:
-	rm -rf .venv node_modules .localcloud
+	rm -rf .venv .venv-bench node_modules .localcloud

@@ -10,6 +10,13 @@ import azure.functions as func
 log = logging.getLogger(__name__)
 blueprint = func.Blueprint()
 
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+"""The page is self-contained; the address that it was called with may hold the function key."""
+
 
 @blueprint.function_name("list_tunings")
 @blueprint.route(route="tunings", methods=["GET"])
@@ -30,6 +37,18 @@ def get_tuning(req: func.HttpRequest) -> func.HttpResponse:
         return _json(found) if found else _error(404, "NotFound", f"there is no tuning {tuning_id[:200]!a}")
 
     return _answer(answer)
+
+
+@blueprint.function_name("get_report")
+@blueprint.route(route="tunings/{id}/report", methods=["GET"])
+def get_report(req: func.HttpRequest) -> func.HttpResponse:
+    from shared.services import services
+
+    tuning_id = req.route_params["id"]
+    page = services().status.report_page(tuning_id)
+    if page is None:
+        return _error(404, "NotFound", f"there is no report of a tuning {tuning_id[:200]}")
+    return func.HttpResponse(page, mimetype="text/html", charset="utf-8", headers=_PAGE_HEADERS)
 
 
 @blueprint.function_name("replay_tuning")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared import names
+from shared.azureml.arm import CONNECT_TIMEOUT, READ_TIMEOUT
 from shared.azureml.translate import translated
+from shared.blob_download import BlobDownload
 from shared.errors import PermanentError, TransientError
 from shared.lifecycle.decide import CopyState
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, BlobServiceClient
-
-CHUNK_BYTES = 8 * 1024 * 1024
 
 
 class BlobChangedError(PermanentError):
@@ -35,11 +35,24 @@ class UploadedFile:
     last_modified: datetime
 
 
+@dataclass(frozen=True)
+class UploadedContent:
+    """Chunks of a blob of `datasets`, as long as it has this ETag; see Blobs.read_uploaded."""
+
+    blobs: Blobs
+    name: str
+    etag: str
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.blobs.read_uploaded(self.name, self.etag)
+
+
 class Blobs:
     """Raises TransientError, PermanentError or DroptuneError, and BlobChangedError where an ETag was given."""
 
     def __init__(self, service: BlobServiceClient) -> None:
         self._service = service
+        self._download = BlobDownload(service.credential, connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT)
 
     def uploaded(self, prefix: str = "") -> Iterator[UploadedFile]:
         """Everything below a prefix of `datasets`."""
@@ -59,18 +72,18 @@ class Blobs:
         return UploadedFile(name, _bare(blob.etag), blob.size, blob.last_modified)
 
     def read_uploaded(self, name: str, etag: str) -> Iterator[bytes]:
-        """The content in chunks, each fetched only if the blob still is the one with this ETag."""
-        from azure.core import MatchConditions
+        """The content in chunks, all of them of the blob that has this ETag."""
         from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
         with translated(f"read {names.DATASETS}/{name}"):
             try:
-                stream = self._blob(names.DATASETS, name).download_blob(
-                    etag=_quoted(etag), match_condition=MatchConditions.IfNotModified
-                )
-                yield from stream.chunks()
+                yield from self._download.chunks(self._blob(names.DATASETS, name).url, _quoted(etag))
             except (ResourceModifiedError, ResourceNotFoundError) as error:
                 raise BlobChangedError(name) from error
+
+    def uploaded_content(self, name: str, etag: str) -> UploadedContent:
+        """The same, to be read from its beginning as often as needed."""
+        return UploadedContent(self, name, etag)
 
     def copy_states(self, tuning_id: str, files: tuple[str, ...]) -> dict[str, CopyState]:
         from azure.core.exceptions import ResourceNotFoundError
@@ -115,6 +128,25 @@ class Blobs:
                     raise TransientError(f"copy {source}: somebody else began it") from error
                 raise BlobChangedError(source) from error
 
+    def write_expanded(self, content: Iterable[bytes], tuning_id: str, file: str) -> None:
+        """Write what a compressed split holds to where the job reads it, a few MiB at a time, all or nothing.
+
+        A snapshot that is there already stays: it was written from the same content.
+        """
+        from azure.core.exceptions import HttpResponseError, ResourceExistsError
+
+        target = self._blob(names.TUNINGS, names.snapshot_blob(tuning_id, file))
+        with translated(f"write {names.TUNINGS}/{target.blob_name}"):
+            try:
+                target.upload_blob(iter(content), overwrite=False)
+            except ResourceExistsError:
+                return
+            except HttpResponseError as error:
+                if error.status_code == 400:
+                    # Somebody else finished writing it, which discards the blocks of this one.
+                    raise TransientError(f"{target.blob_name} is being written by somebody else") from error
+                raise
+
     def snapshot_url(self, tuning_id: str, file: str) -> str:
         return self._blob(names.TUNINGS, names.snapshot_blob(tuning_id, file)).url
 
@@ -124,24 +156,53 @@ class Blobs:
     def read_snapshot(self, tuning_id: str, file: str) -> bytes | None:
         return self._read(names.TUNINGS, names.snapshot_blob(tuning_id, file))
 
+    def read_snapshot_range(self, tuning_id: str, file: str, offset: int, size: int) -> bytes | None:
+        """Up to `size` bytes from `offset` on, nothing beyond the end; None if the file is not there."""
+        return self._read(names.TUNINGS, names.snapshot_blob(tuning_id, file), offset, size)
+
+    def snapshot_size(self, tuning_id: str, file: str) -> int | None:
+        """In bytes; None if the file is not there."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        name = names.snapshot_blob(tuning_id, file)
+        with translated(f"read {names.TUNINGS}/{name}"):
+            try:
+                return int(self._blob(names.TUNINGS, name).get_blob_properties().size)
+            except ResourceNotFoundError:
+                return None
+
     def write_report(self, tuning_id: str, content: bytes) -> None:
         self._write(names.REPORTS, names.report_blob(tuning_id), content)
 
     def read_report(self, tuning_id: str) -> bytes | None:
         return self._read(names.REPORTS, names.report_blob(tuning_id))
 
-    def _write(self, container: str, name: str, content: bytes) -> None:
-        with translated(f"write {container}/{name}"):
-            self._blob(container, name).upload_blob(content, overwrite=True)
+    def write_report_page(self, tuning_id: str, content: bytes) -> None:
+        """As `text/html`, beside the report."""
+        self._write(names.REPORTS, names.report_page_blob(tuning_id), content, "text/html; charset=utf-8")
 
-    def _read(self, container: str, name: str) -> bytes | None:
-        from azure.core.exceptions import ResourceNotFoundError
+    def read_report_page(self, tuning_id: str) -> bytes | None:
+        return self._read(names.REPORTS, names.report_page_blob(tuning_id))
+
+    def _write(self, container: str, name: str, content: bytes, content_type: str | None = None) -> None:
+        from azure.storage.blob import ContentSettings
+
+        settings = ContentSettings(content_type=content_type) if content_type else None
+        with translated(f"write {container}/{name}"):
+            self._blob(container, name).upload_blob(content, overwrite=True, content_settings=settings)
+
+    def _read(self, container: str, name: str, offset: int | None = None, size: int | None = None) -> bytes | None:
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
         with translated(f"read {container}/{name}"):
             try:
-                return self._blob(container, name).download_blob().readall()
+                return self._blob(container, name).download_blob(offset=offset, length=size).readall()
             except ResourceNotFoundError:
                 return None
+            except HttpResponseError as error:
+                if error.status_code == 416 and offset is not None:
+                    return b""
+                raise
 
     def _blob(self, container: str, name: str) -> BlobClient:
         return self._service.get_blob_client(container, name)

@@ -62,6 +62,33 @@ class Settings:
     missing_split_minutes: float = _setting(
         "A version without all required splits is rejected after so long.", 60.0, minimum=0
     )
+    max_seq_length: int = _setting(
+        "Tokens of a row that training keeps, for datasets whose `tuning.json` says nothing; longer rows are warned "
+        "about.",
+        8192,
+        minimum=1,
+    )
+    token_bytes: float = _setting("Bytes of UTF-8 that are taken for a token.", 4.0, minimum=0.5)
+    max_long_percent: float = _setting(
+        "A split is rejected if more than this percentage of its rows is longer than that; 100: only warned about.",
+        100.0,
+        minimum=0,
+    )
+    max_duplicate_percent: float = _setting(
+        "A split is rejected if more than this percentage of its rows repeats an earlier one; 100: only warned about.",
+        100.0,
+        minimum=0,
+    )
+    max_leak_percent: float = _setting(
+        "A version is rejected if more than this percentage of `test_sft` stands in `train_sft`; "
+        "100: only warned about.",
+        100.0,
+        minimum=0,
+    )
+    max_expanded_gigabytes: float = _setting(
+        "A compressed split is rejected if it holds more than this.", 64.0, minimum=0.001
+    )
+
     poll_seconds: float = _setting("First look at a long-running operation after so long; grows.", 15.0, minimum=0)
     poll_max_seconds: float = _setting("Longest time between two looks.", 60.0, minimum=0)
     training_look_minutes: float = _setting(

@@ -96,8 +96,8 @@ def deployment_name(fingerprint: str, attempt: int) -> str:
     return f"t-{fingerprint[:8]}" + ("" if attempt == 1 else f"-{attempt}")
 
 
-def split_blob(dataset: str, version: str, split: str) -> str:
-    return f"{dataset}/{version}/{split}.jsonl"
+def uploaded_blob(dataset: str, version: str, file: str) -> str:
+    return f"{dataset}/{version}/{file}"
 
 
 def snapshot_blob(tuning: str, file: str) -> str:
@@ -106,6 +106,10 @@ def snapshot_blob(tuning: str, file: str) -> str:
 
 def report_blob(tuning: str) -> str:
     return f"{tuning}.json"
+
+
+def report_page_blob(tuning: str) -> str:
+    return f"{tuning}.html"
 
 
 def owner(workspace_id: str) -> str:

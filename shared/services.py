@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from shared import names
 from shared.azureml.arm import CONNECT_TIMEOUT, READ_TIMEOUT, ArmClient
 from shared.azureml.sdk import SdkClient
-from shared.blobs import CHUNK_BYTES, Blobs
+from shared.blobs import Blobs
 from shared.clock import utc_now
 from shared.config import Settings, settings
 from shared.lifecycle.engine import Lifecycle
@@ -155,8 +155,6 @@ class Services:
                 self.settings.storage_blob_uri,
                 credential=self._credential,
                 **_STORAGE_PATIENCE,
-                max_single_get_size=CHUNK_BYTES,
-                max_chunk_get_size=CHUNK_BYTES,
             )
         )
 

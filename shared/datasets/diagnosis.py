@@ -11,6 +11,8 @@ from shared.datasets.rows import PLAIN_ROLES, CheckedMessage, CheckedRow
 from shared.datasets.turns import Fault, find_turn_fault
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shared.datasets.limits import SplitRules
 
 _ROLE_HINTS = {
@@ -60,10 +62,19 @@ def diagnose(line: bytes, rules: SplitRules) -> Fault | CheckedRow:
         if isinstance(found, Fault):
             return found
         checked.append(found)
-    fault = find_turn_fault([message.role for message in checked], rules) or _check_texts(row)
+    fault = (
+        find_turn_fault([message.role for message in checked], rules)
+        or _check_targets(checked, rules)
+        or _check_texts(row)
+    )
     if fault:
         return fault
-    return CheckedRow(checked, prompt=row.get("prompt", msgspec.UNSET), prompt_id=row.get("prompt_id", msgspec.UNSET))
+    return CheckedRow(
+        checked,
+        prompt=row.get("prompt", msgspec.UNSET),
+        prompt_id=row.get("prompt_id", msgspec.UNSET),
+        calls=_calls(messages) if with_tools else "",
+    )
 
 
 def _missing_messages(row: dict[str, object]) -> Fault:
@@ -111,6 +122,20 @@ def _check_tool_content(message: dict[str, object], place: str, role: str) -> Fa
     if not isinstance(content, str):
         return Fault("content_not_text", f"{place}.content is {_kind(content)}, not a string")
     return CheckedMessage(role, content)
+
+
+def _check_targets(messages: Sequence[CheckedMessage], rules: SplitRules) -> Fault | None:
+    """What the assistant says is what is learnt: white space is learnt as well."""
+    if not rules.ends_with_assistant:
+        return None
+    for index, message in enumerate(messages):
+        if message.role == "assistant" and message.content.isspace():
+            return Fault("blank_target", f"messages[{index}].content is only white space, and the model would learn it")
+    return None
+
+
+def _calls(messages: Sequence[dict[str, object]]) -> str:
+    return repr([message.get("tool_calls") for message in messages])
 
 
 def _check_texts(row: dict[str, object]) -> Fault | None:

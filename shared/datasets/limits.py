@@ -7,20 +7,31 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes are bytes unless they say otherwise."""
+    """Sizes are bytes unless they say otherwise; percentages are of a split's valid rows."""
 
-    max_line_bytes: int = 16 * 1024 * 1024
-    block_bytes: int = 512 * 1024
+    max_line_bytes: int = 16_000_000
+    block_bytes: int = 256 * 1024
     """Lines are decoded this many bytes at a time; a bad line makes its block be read again line by line."""
     max_findings: int = 100
-    """Errors, and separately warnings, that are kept with their line. All are counted."""
-    sample_rows: int = 20
-    sample_row_bytes: int = 64 * 1024
-    sample_seed: int = 20
-    long_row_characters: int = 32_768
-    """Warned about: some 8,000 tokens of English, more than most models' max_seq_length keeps."""
-    tracked_rows: int = 1_000_000
-    """Rows that are remembered to find repetitions, some 130 bytes each. Later rows are compared to these."""
+    """Of each kind of error and of warning, the first so many are kept with their lines. All are counted."""
+    max_seq_length: int = 8_192
+    """Tokens, estimated, of which training keeps no more of a row."""
+    token_bytes: float = 4.0
+    """Bytes of UTF-8 that are taken for a token."""
+    max_long_percent: float = 100.0
+    """Refused are splits with more rows than this beyond max_seq_length."""
+    max_duplicate_percent: float = 100.0
+    """Refused are splits with more repeated conversations than this."""
+    max_leak_percent: float = 100.0
+    """Refused are versions of whose test_sft more than this stands in train_sft as well."""
+    tracked_rows: int = 500_000
+    """Rows of a split that are compared with one another and with the other splits', 28 bytes each."""
+    indexed_rows: int = 65_536
+    """Lines that the line index holds, 8 bytes each: all, or as many drawn uniformly."""
+    index_seed: int = 20
+    max_expanded_bytes: int = 64 * 1024**3
+    max_expansion: float = 200.0
+    """A gzip file may hold so many times its own size. Chats shrink to a third or, with much repetition, a tenth."""
 
 
 DEFAULT_LIMITS = Limits()

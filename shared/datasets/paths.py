@@ -1,9 +1,10 @@
-"""The blobs of the container `datasets`: `{dataset}/{version}/{split}.jsonl` and `.../tuning.json`."""
+"""The blobs of the container `datasets`: `{dataset}/{version}/{split}.jsonl[.gz]` and `.../tuning.json`."""
 
 from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from shared.errors import InvalidDatasetError
@@ -15,8 +16,14 @@ SETTINGS_FILE = "tuning.json"
 MAX_NAME_LENGTH = 40
 """Characters of a dataset's or a version's name: both become part of the names of Azure resources."""
 
+SPLITS = (*REQUIRED_SPLITS, *OPTIONAL_SPLITS)
 SPLIT_SUFFIX = ".jsonl"
-FILE_NAMES = (*(f"{split}{SPLIT_SUFFIX}" for split in (*REQUIRED_SPLITS, *OPTIONAL_SPLITS)), SETTINGS_FILE)
+COMPRESSED_SUFFIX = ".jsonl.gz"
+FILE_NAMES = (
+    *(f"{split}{SPLIT_SUFFIX}" for split in SPLITS),
+    *(f"{split}{COMPRESSED_SUFFIX}" for split in SPLITS),
+    SETTINGS_FILE,
+)
 
 _DATASET = re.compile(r"[a-z0-9](-?[a-z0-9])*", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
@@ -35,7 +42,13 @@ class DatasetFile:
     @property
     def split(self) -> str | None:
         """None for tuning.json."""
-        return self.name.removesuffix(SPLIT_SUFFIX) if self.name != SETTINGS_FILE else None
+        return split_of(self.name)
+
+
+def split_of(file_name: str) -> str | None:
+    """The split that a file is named for; None for any other file."""
+    split = file_name.removesuffix(".gz").removesuffix(SPLIT_SUFFIX)
+    return split if split in SPLITS and file_name in FILE_NAMES else None
 
 
 def parse_blob_name(blob_name: str) -> DatasetFile:
@@ -61,6 +74,11 @@ def parse_blob_name(blob_name: str) -> DatasetFile:
     if name not in FILE_NAMES:
         raise InvalidDatasetError("UnsupportedName", _unsupported_name(name))
     return DatasetFile(dataset, version, name)
+
+
+def smoke_split(present: Collection[str]) -> str:
+    """Where the smoke test draws its question from: the split for that where there is one."""
+    return "test_gen" if "test_gen" in present else "test_sft"
 
 
 def _unsupported_path(message: str) -> InvalidDatasetError:

@@ -6,10 +6,15 @@ Rows that do not fit are not always wrong (with tools, an assistant message may 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.datasets.blocks import Block
 
 PLAIN_ROLES = ("system", "user", "assistant")
 
@@ -19,8 +24,8 @@ NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Message(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    role: Role
     content: NonEmpty
+    role: Role
 
 
 class Row(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -30,8 +35,8 @@ class Row(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 class OpenMessage(msgspec.Struct, gc=False):
-    role: Role
     content: NonEmpty
+    role: Role
 
 
 class OpenRow(msgspec.Struct, gc=False):
@@ -53,9 +58,33 @@ class CheckedRow(msgspec.Struct, gc=False):
     messages: list[CheckedMessage]
     prompt: str | UnsetType = UNSET
     prompt_id: str | UnsetType = UNSET
+    calls: str = ""
+    """The calls of tools in it, in some fixed form: part of what makes two conversations the same."""
 
 
 AnyRow = Row | OpenRow | CheckedRow
 
-decode_row = msgspec.json.Decoder(Row).decode
-decode_open_row = msgspec.json.Decoder(OpenRow).decode
+
+class RowDecoder:
+    """Raises MsgspecError, UnicodeDecodeError or RecursionError if any line does not fit."""
+
+    def __init__(self, kind: type[Row | OpenRow], *, skips_columns: bool) -> None:
+        decoder: msgspec.json.Decoder[Row | OpenRow] = msgspec.json.Decoder(kind)
+        self._decode = decoder.decode
+        self._decode_lines = decoder.decode_lines
+        self._skips_columns = skips_columns
+
+    def rows(self, block: Block) -> Sequence[Row | OpenRow]:
+        """One row per line of the block."""
+        if self._skips_columns:
+            # What is decoded is checked by the decoder, what is skipped is not.
+            str(block.data, "utf-8")
+        if block.is_plain():
+            rows = self._decode_lines(block.data)
+            if len(rows) == len(block.ends):
+                return rows
+        return list(map(self._decode, block.lines()))
+
+
+STRICT = RowDecoder(Row, skips_columns=False)
+OPEN = RowDecoder(OpenRow, skips_columns=True)

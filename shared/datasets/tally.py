@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from shared.datasets.sampling import Reservoir
+from shared.datasets.lengths import Lengths, utf8_size
+from shared.datasets.line_index import LineIndex
+from shared.datasets.row_table import NO_ID, RowTable
 from shared.datasets.split_report import Findings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence, Set
+    from collections.abc import Sequence
 
     from shared.datasets.blocks import Block
     from shared.datasets.limits import Limits
@@ -22,122 +23,141 @@ if TYPE_CHECKING:
 Shape = tuple[str, ...]
 """The roles of a conversation, in order."""
 
-_PROMPT_IDS = re.compile(r"(?:[0-9a-fA-F]{64}\n)*", re.ASCII)
+_ID_LENGTH = 64
+_SIGNED_CHARACTERS = 200
+"""Of the end of a conversation's first message: its signature beside the numbers of messages and of characters."""
+_MANY_SHAPES = 1_000
+_INDEXED_AT_ONCE = 10_000
 
 
 class Tally:
     """Takes valid rows only, a block at a time: the work per row is what validation's speed hangs on."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
         self.rows = 0
-        self.turns = 0
         self.characters = 0
-        self.roles: Counter[str] = Counter()
         self.warnings = Findings(limits.max_findings)
-        self._conversations = _Seen(limits.tracked_rows)
-        self._prompt_ids = _Seen(limits.tracked_rows)
-        # A generator of its own, so that the same file gives the same sample; nothing secret hangs on it.
-        self._reservoir = Reservoir(limits.sample_rows, limits.sample_row_bytes, Random(limits.sample_seed))  # noqa: S311
+        self.table = RowTable(limits.tracked_rows)
+        self.lengths = Lengths(limits.token_bytes)
+        self._limits = limits
+        self._index: LineIndex | None = None
+        self._shapes: Counter[Shape] = Counter()
+        self._roles: Counter[str] = Counter()
+        self._max_tokens = limits.max_seq_length
+        self._max_size = int(limits.max_seq_length * limits.token_bytes)
         self._expects_prompt = False
         self._expects_prompt_id = False
 
-    def add(self, rows: Sequence[AnyRow], shapes: Sequence[Shape], block: Block) -> None:
-        """`rows`, `shapes` and the block's lines belong together, one by one."""
+    def add(
+        self,
+        rows: Sequence[AnyRow],
+        shapes: Counter[Shape],
+        contents: Sequence[Sequence[str]],
+        block: Block,
+        digests: bytes,
+    ) -> None:
+        """`rows`, `contents` and the block's lines belong together, one by one; `shapes` are theirs, counted."""
         if not rows:
             return
-        hashes: list[int] = []
-        lengths: list[int] = []
-        blank: list[int] = []
-        for index, row in enumerate(rows):
-            contents = [message.content for message in row.messages]
-            hashes.append(hash((shapes[index], *contents)))
-            lengths.append(sum(map(len, contents)))
-            if any(map(str.isspace, contents)):
-                blank.append(index)
-        self._count(shapes, lengths)
-        self._reservoir.offer(block.lines)
-        self._warn("blank_content", "a message holds nothing but white space", blank, block)
-        self._check_repetitions(rows, hashes, block)
-        self._check_columns(rows, block)
-        limit = self._limits.long_row_characters
-        if max(lengths) > limit:
-            long = [index for index, length in enumerate(lengths) if length > limit]
-            self._warn("long_row", f"more than {limit} characters; training cuts it at max_seq_length", long, block)
+        self.rows += len(rows)
+        self._shapes.update(shapes)
+        if len(self._shapes) > _MANY_SHAPES:
+            self._fold_shapes()
+        sizes = [sum(map(len, texts)) for texts in contents]
+        self.characters += sum(sizes)
+        prompt_ids = [row.prompt_id for row in rows]
+        signatures = [
+            hash((texts[0][-_SIGNED_CHARACTERS:], len(texts), size))
+            for texts, size in zip(contents, sizes)  # noqa: B905 - strict is slow
+        ]
+        begins = [block.offset, *[block.offset + end for end in block.ends[:-1]]]
+        if len(self.table) + len(rows) > self._limits.tracked_rows:
+            self._index = self._index or self._index_of_table(block.offset)
+            self._index.add(begins, [*begins[1:], block.offset + block.ends[-1]])
+        self.table.add(block.first_line, begins, signatures, digests, self._check_ids(prompt_ids, block))
+        self._measure(sizes, contents, block)
+        self._check_prompts([row.prompt for row in rows], block)
 
-    def sample(self) -> tuple[bytes, ...]:
-        return self._reservoir.drawn()
+    def line_index(self, end: int) -> bytes:
+        """Of all rows, in a split that has no other lines and ends at `end`."""
+        return (self._index or self._index_of_table(end)).to_bytes()
 
-    def conversations(self) -> Set[int]:
-        return self._conversations.hashes
+    def roles(self) -> dict[str, int]:
+        """Messages by role, in the order in which the roles came up."""
+        self._fold_shapes()
+        return dict(self._roles)
 
-    def _count(self, shapes: Sequence[Shape], lengths: Sequence[int]) -> None:
-        if self.rows == 0:
-            self.roles.update(dict.fromkeys(shapes[0], 0))
-        self.rows += len(shapes)
-        self.characters += sum(lengths)
-        for shape, times in Counter(shapes).items():
-            self.turns += len(shape) * times
-            for role, count in Counter(shape).items():
-                self.roles[role] += count * times
+    def warn(self, kind: str, reason: str, indexes: Sequence[int], block: Block) -> None:
+        for index in indexes:
+            self.warnings.add(kind, reason, line=block.first_line + index, offset=block.offset_of(index))
 
-    def _check_repetitions(self, rows: Sequence[AnyRow], hashes: Sequence[int], block: Block) -> None:
-        repeated = self._conversations.add(hashes)
-        self._warn("duplicate_conversation", "the same conversation stands on an earlier line", repeated, block)
-        with_id = [index for index, row in enumerate(rows) if row.prompt_id is not UNSET]
-        repeated = self._prompt_ids.add([hash(rows[index].prompt_id) for index in with_id])
-        lines = [with_id[place] for place in repeated]
-        self._warn("duplicate_prompt_id", "the same prompt_id stands on an earlier line", lines, block)
+    def _fold_shapes(self) -> None:
+        for shape, times in self._shapes.items():
+            for role in shape:
+                self._roles[role] += times
+        self._shapes.clear()
 
-    def _check_columns(self, rows: Sequence[AnyRow], block: Block) -> None:
+    def _index_of_table(self, end: int) -> LineIndex:
+        """Of rows that lie one after another, the last up to `end`."""
+        # A generator of its own, so that the same file gives the same index; nothing secret hangs on it.
+        index = LineIndex(self._limits.indexed_rows, Random(self._limits.index_seed))  # noqa: S311
+        offsets = self.table.offsets
+        for first in range(0, len(offsets), _INDEXED_AT_ONCE):
+            begins = offsets[first : first + _INDEXED_AT_ONCE + 1].tolist()
+            ends = begins[1:] if len(begins) > _INDEXED_AT_ONCE else [*begins[1:], end]
+            index.add(begins[: len(ends)], ends)
+        return index
+
+    def _measure(self, sizes: list[int], contents: Sequence[Sequence[str]], block: Block) -> None:
+        template = self.lengths.template_bytes
+        sizes = [
+            template * len(texts)
+            + (size if texts[0].isascii() and texts[-1].isascii() else utf8_size(texts[0], texts[-1], size))
+            for texts, size in zip(contents, sizes)  # noqa: B905 - strict is slow
+        ]
+        if self.lengths.add(sizes) > self._max_size:
+            long = [index for index, size in enumerate(sizes) if size > self._max_size]
+            reason = f"more than about {self._max_tokens} tokens, of which training keeps no more"
+            self.warn("long_row", reason, long, block)
+
+    def _check_prompts(self, prompts: Sequence[str | UnsetType], block: Block) -> None:
         """A column that the first valid row has is expected in all."""
-        if self.rows == len(rows):
-            self._expects_prompt = rows[0].prompt is not UNSET
-            self._expects_prompt_id = rows[0].prompt_id is not UNSET
-        if self._expects_prompt:
-            missing = [index for index, row in enumerate(rows) if row.prompt is UNSET]
-            self._warn("missing_prompt", "prompt is missing, other rows have it", missing, block)
-        if self._expects_prompt_id:
-            missing = [index for index, row in enumerate(rows) if row.prompt_id is UNSET]
-            self._warn("missing_prompt_id", "prompt_id is missing, other rows have it", missing, block)
-        ids = [row.prompt_id for row in rows if isinstance(row.prompt_id, str)]
-        if ids and not _PROMPT_IDS.fullmatch("\n".join(ids) + "\n"):
+        if self.rows == len(prompts):
+            self._expects_prompt = prompts[0] is not UNSET
+        if self._expects_prompt and _has_gaps(prompts):
+            missing = [index for index, value in enumerate(prompts) if value is UNSET]
+            self.warn("missing_prompt", "prompt is missing, other rows have it", missing, block)
+
+    def _check_ids(self, prompt_ids: Sequence[str | UnsetType], block: Block) -> list[int] | None:
+        """Like the prompts. Returns their hashes, NO_ID for a row without one; None if no row has one."""
+        gaps = _has_gaps(prompt_ids)
+        if self.rows == len(prompt_ids):
+            self._expects_prompt_id = prompt_ids[0] is not UNSET
+        if gaps and self._expects_prompt_id:
+            missing = [index for index, value in enumerate(prompt_ids) if value is UNSET]
+            self.warn("missing_prompt_id", "prompt_id is missing, other rows have it", missing, block)
+        given = [value for value in prompt_ids if value is not UNSET]
+        if not _all_hexadecimal(given):
             odd = [
-                index
-                for index, row in enumerate(rows)
-                if isinstance(row.prompt_id, str) and not _PROMPT_IDS.fullmatch(row.prompt_id + "\n")
+                index for index, value in enumerate(prompt_ids) if value is not UNSET and not _all_hexadecimal([value])
             ]
-            self._warn("odd_prompt_id", "prompt_id is not 64 hexadecimal digits", odd, block)
-
-    def _warn(self, kind: str, reason: str, indexes: Sequence[int], block: Block) -> None:
-        for place, index in enumerate(indexes):
-            if self.warnings.full:
-                self.warnings.count(kind, len(indexes) - place)
-                return
-            line, offset = block.first_line + index, block.offset_of(index)
-            self.warnings.add(kind, reason, line=line, offset=offset)
+            self.warn("odd_prompt_id", "prompt_id is not 64 hexadecimal digits", odd, block)
+        if not gaps:
+            return list(map(hash, given))
+        return [NO_ID if value is UNSET else hash(value) for value in prompt_ids] if given else None
 
 
-class _Seen:
-    """Finds what was seen before, by 8-byte hashes of the first `limit` different values."""
+def _has_gaps(column: Sequence[str | UnsetType]) -> bool:
+    """Types compare faster than values."""
+    return UnsetType in set(map(type, column))
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.hashes: set[int] = set()
 
-    def add(self, hashes: Sequence[int]) -> list[int]:
-        """The places in `hashes` of those that came before, in this call or an earlier one."""
-        fresh = set(hashes)
-        if len(fresh) == len(hashes) and self.hashes.isdisjoint(fresh):
-            if len(self.hashes) < self._limit:
-                self.hashes |= fresh
-            return []
-        repeated: list[int] = []
-        within: set[int] = set()
-        for place, value in enumerate(hashes):
-            if value in self.hashes or value in within:
-                repeated.append(place)
-            within.add(value)
-        if len(self.hashes) < self._limit:
-            self.hashes |= within
-        return repeated
+def _all_hexadecimal(prompt_ids: Sequence[str]) -> bool:
+    digits = "".join(prompt_ids)
+    if len(digits) != len(prompt_ids) * _ID_LENGTH or len(set(map(len, prompt_ids))) > 1:
+        return False
+    try:
+        # It reads over white space, so that the result would be shorter.
+        return len(bytes.fromhex(digits)) * 2 == len(digits)
+    except ValueError:
+        return False

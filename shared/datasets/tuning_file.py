@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from shared.datasets.json_object import StrictObject, parse_json_object
@@ -11,6 +11,8 @@ from shared.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from shared.datasets.limits import Limits
 
 Parameter = str | int | float | bool
 
@@ -82,6 +84,17 @@ def canonical(file: TuningFile) -> bytes:
     settings = asdict(file)
     settings["parameters"] = {name: _plain(value) for name, value in file.parameters.items()}
     return json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def sequence_length(file: TuningFile, limits: Limits) -> Limits:
+    """The limits with the `max_seq_length` that the version asks for, if it asks for a length at all.
+
+    The component reads -1 as: as much as the model takes.
+    """
+    wanted = file.parameters.get("max_seq_length")
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
+        return limits
+    return replace(limits, max_seq_length=wanted)
 
 
 def _plain(value: Parameter) -> Parameter:

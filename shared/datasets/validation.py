@@ -7,60 +7,71 @@ line, and only a line that still does not fit is explained (`diagnosis`).
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.datasets.blocks import Block, OverlongLine, split_blocks
+from shared.datasets.blocks import BYTE_ORDER_MARK, Block, OverlongLine, split_blocks
 from shared.datasets.diagnosis import diagnose
-from shared.datasets.digest import Digest
+from shared.datasets.gzip_stream import MAGIC, BadArchiveError
+from shared.datasets.identity import ContentIdentity
 from shared.datasets.limits import DEFAULT_LIMITS, Limits, rules_for
-from shared.datasets.rows import decode_open_row, decode_row
-from shared.datasets.split_report import Findings, LineError, SplitReport, find_leaks
+from shared.datasets.paths import SPLIT_SUFFIX
+from shared.datasets.repetition import repeated_conversations, repeated_ids
+from shared.datasets.rows import OPEN, STRICT
+from shared.datasets.source import Source
+from shared.datasets.split_report import Findings, LineError, SplitReport
 from shared.datasets.tally import Shape, Tally
 from shared.datasets.turns import Fault, find_turn_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from shared.datasets.limits import SplitRules
-    from shared.datasets.rows import AnyRow
+    from shared.datasets.blocks import Chunk
+    from shared.datasets.rows import RowDecoder
 
-__all__ = ["Limits", "LineError", "SplitReport", "find_leaks", "validate_split"]
+__all__ = ["Limits", "LineError", "Source", "SplitReport", "validate_split"]
 
 logger = logging.getLogger(__name__)
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OTHER_FILES = {
     b"\xff\xfe": "UTF-16 text; save it as UTF-8",
     b"\xfe\xff": "UTF-16 text; save it as UTF-8",
-    b"\x1f\x8b": "compressed with gzip; upload it uncompressed",
+    MAGIC: "compressed with gzip; name it .jsonl.gz",
     b"PK\x03\x04": "a ZIP archive; upload the JSON Lines file in it",
     b"PAR1": "a Parquet file; convert it to JSON Lines",
 }
 _HEAD_BYTES = 4
+_MAX_REMEMBERED_SHAPE = 256
+"""Messages. There are two valid shapes of each length, so that at most 512 are remembered."""
 
 
-def validate_split(chunks: Iterable[bytes], *, split: str, limits: Limits = DEFAULT_LIMITS) -> SplitReport:
-    """Reads all of `chunks` (of any sizes; 1 MiB and more is fastest) unless reading them fails.
+def validate_split(source: Source, limits: Limits = DEFAULT_LIMITS) -> SplitReport:
+    """Reads all of the source (chunks of 1 MiB are fastest) unless reading it fails.
 
-    Raises nothing of its own: what is wrong with the data is in the report.
+    Of a compressed one size, identity, lines and offsets are those of its content. Raises nothing of its own:
+    what is wrong with the data is in the report.
     """
-    with Digest() as digest:
-        check = _Check(rules_for(split), limits)
-        head, rest = _take_head(digest.watch(chunks))
+    identity = ContentIdentity()
+    check = _Check(source, limits, identity)
+    stream = identity.measure(source.chunks(limits))
+    try:
+        head, rest = _take_head(stream)
         if other := _other_file(head):
             check.fault(Fault("wrong_format", f"the file is {other}"), line=1, offset=0)
-            for _ in rest:
-                pass
+            identity.add(head)
+            for chunk in rest:
+                identity.add(chunk)
         else:
             check.run(head, rest)
-        sha256, size = digest.finish()
-    report = check.report(split, sha256, size)
+    except BadArchiveError as error:
+        check.fault(Fault("bad_archive", error.reason), line=check.rows + 1, offset=identity.size)
+    report = check.report()
     logger.info(
         "checked split %s: %s, %d rows, %d bytes, errors %s, warnings %s",
-        split,
+        source.split,
         "valid" if report.valid else "invalid",
         report.rows,
         report.size,
@@ -71,18 +82,21 @@ def validate_split(chunks: Iterable[bytes], *, split: str, limits: Limits = DEFA
 
 
 class _Check:
-    def __init__(self, rules: SplitRules, limits: Limits) -> None:
-        self._rules = rules
+    def __init__(self, source: Source, limits: Limits, identity: ContentIdentity) -> None:
+        self._source = source
+        self._identity = identity
+        self._rules = rules_for(source.split)
         self._limits = limits
         self._errors = Findings(limits.max_findings)
         self._tally = Tally(limits)
         self._valid_shapes: set[Shape] = set()
-        self._rows = 0
-        self._end = 0
+        self._decoders: tuple[RowDecoder, ...] = (STRICT, OPEN)
+        self.rows = 0
 
-    def run(self, head: bytes, rest: Iterable[bytes]) -> None:
-        mark = len(_BYTE_ORDER_MARK) if head.startswith(_BYTE_ORDER_MARK) else 0
+    def run(self, head: bytes, rest: Iterable[Chunk]) -> None:
+        mark = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
         if mark:
+            self._identity.add(head[:mark])
             self._tally.warnings.add(
                 "byte_order_mark", "the file begins with a byte order mark; save it without", line=1, offset=0
             )
@@ -94,66 +108,117 @@ class _Check:
             offset=mark,
         ):
             if isinstance(part, OverlongLine):
-                self._rows += 1
+                self.rows += 1
+                self._identity.add(part.digest)
                 reason = f"the line has {part.size} bytes, at most {limits.max_line_bytes} are allowed"
                 self.fault(Fault("overlong_line", reason), line=part.line, offset=part.offset)
             else:
-                self._rows += len(part.lines)
+                self.rows += len(part.ends)
                 self._check_block(part)
-        rows = self._rows - self._errors.counts["blank_line"]
-        if rows < self._rules.min_rows:
-            reason = f"the split has {rows} rows, at least {self._rules.min_rows} are needed"
-            self.fault(Fault("too_few_rows", reason), line=1, offset=0)
 
-    def report(self, split: str, sha256: str, size: int) -> SplitReport:
+    def report(self) -> SplitReport:
         tally = self._tally
+        if not self._errors.counts["bad_archive"]:
+            self._find_repetitions()
+        self._check_whole()
+        roles = tally.roles()
+        limit = self._limits.max_findings
         return SplitReport(
-            split=split,
-            rows=self._rows,
+            split=self._source.split,
+            rows=self.rows,
             valid_rows=tally.rows,
-            turns=tally.turns,
+            turns=sum(roles.values()),
             characters=tally.characters,
-            roles=dict(tally.roles),
-            size=size,
-            sha256=sha256,
-            errors=self._errors.in_line_order(),
+            tokens=tally.lengths.tokens,
+            lengths=tally.lengths.histogram(),
+            roles=roles,
+            size=self._identity.size,
+            content=self._identity.name(),
+            errors=self._errors.first(limit),
             error_counts=dict(self._errors.counts),
-            warnings=tally.warnings.in_line_order(),
+            warnings=tally.warnings.mixed(limit),
             warning_counts=dict(tally.warnings.counts),
-            sample=tally.sample(),
-            conversations=tally.conversations(),
+            compared_rows=len(tally.table),
+            index=b"" if self._errors.counts else tally.line_index(self._identity.size),
+            table=tally.table,
         )
 
     def fault(self, fault: Fault, *, line: int, offset: int) -> None:
         self._errors.add(fault.kind, fault.reason, line=line, offset=offset)
 
+    def _find_repetitions(self) -> None:
+        table, file = self._tally.table, self._source.split + SPLIT_SUFFIX
+
+        def look(raws: Mapping[int, int]) -> Mapping[int, int]:
+            return self._source.look_again(raws, self._limits)
+
+        for kind, what, pairs in (
+            ("duplicate_conversation", "conversation", repeated_conversations(table, look)),
+            ("duplicate_prompt_id", "prompt_id", repeated_ids(table)),
+        ):
+            for index, before in pairs:
+                first = table.lines[before]
+                reason = f"the same {what} as on line {first}"
+                line, offset = table.lines[index], table.offsets[index]
+                self._tally.warnings.add(kind, reason, line=line, offset=offset, other=(file, first))
+
+    def _check_whole(self) -> None:
+        """What only the whole split can have too few or too many of."""
+        limits, tally = self._limits, self._tally
+        rows = self.rows - self._errors.counts["blank_line"]
+        if rows < self._rules.min_rows and not self._errors.counts["wrong_format"]:
+            reason = f"the split has {rows} rows, at least {self._rules.min_rows} are needed"
+            self.fault(Fault("too_few_rows", reason), line=1, offset=0)
+        for kind, what, limit in (
+            ("duplicate_conversation", "repeat an earlier one", limits.max_duplicate_percent),
+            ("long_row", f"are longer than {limits.max_seq_length} tokens", limits.max_long_percent),
+        ):
+            count = tally.warnings.counts[kind]
+            if count * 100 > limit * tally.rows:
+                reason = f"{count} of {tally.rows} rows {what}; at most {limit:g} % may"
+                self.fault(Fault(f"too_many_{kind}s", reason), line=1, offset=0)
+        if tally.rows > len(tally.table):
+            reason = f"only the first {len(tally.table)} rows were compared with one another"
+            tally.warnings.add("not_all_compared", reason, line=1, offset=0)
+
     def _check_block(self, block: Block) -> None:
-        if self._accept(block, decode_row):
-            return
-        if _is_utf8(block) and self._accept(block, decode_open_row):
-            return
+        digests = block.digests()
+        self._identity.add(digests)
+        for decoder in self._decoders:
+            if self._accept(block, decoder, digests):
+                # Files are alike throughout: what fitted last is tried first.
+                self._decoders = (decoder, STRICT if decoder is OPEN else OPEN)
+                return
         for single in block.line_by_line():
             self._check_line(single)
 
     def _check_line(self, single: Block) -> None:
-        if _is_utf8(single) and self._accept(single, decode_open_row):
+        digest = single.digests()
+        if self._accept(single, OPEN, digest):
             return
-        found = diagnose(single.lines[0].rstrip(b"\r\n"), self._rules)
+        found = diagnose(single.line(0).rstrip(b"\r\n"), self._rules)
         if isinstance(found, Fault):
             self.fault(found, line=single.first_line, offset=single.offset)
-        else:
-            self._tally.add([found], [tuple(message.role for message in found.messages)], single)
+            return
+        texts = [message.content for message in found.messages]
+        shape = tuple([message.role for message in found.messages])
+        self._tally.add([found], Counter([shape]), [texts], single, digest)
+        blank = [0] if any(map(str.isspace, texts)) else []
+        self._tally.warn("blank_content", "a message holds nothing but white space", blank, single)
 
-    def _accept(self, block: Block, decode: Callable[[bytes], AnyRow]) -> bool:
+    def _accept(self, block: Block, decoder: RowDecoder, digests: bytes) -> bool:
         """Counts all rows of the block or, when one is not valid in this typed form, none."""
         try:
-            rows = list(map(decode, block.lines))
+            rows = decoder.rows(block)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
-        shapes = [tuple([message.role for message in row.messages]) for row in rows]
-        if not self._valid_shapes.issuperset(shapes) and not all(map(self._is_valid_shape, shapes)):
+        shapes: Counter[Shape] = Counter([tuple([message.role for message in row.messages]) for row in rows])
+        if not all(map(self._is_valid_shape, shapes)):
             return False
-        self._tally.add(rows, shapes, block)
+        contents = [[message.content for message in row.messages] for row in rows]
+        if any(map(str.isspace, chain.from_iterable(contents))):
+            return False
+        self._tally.add(rows, shapes, contents, block, digests)
         return True
 
     def _is_valid_shape(self, shape: Shape) -> bool:
@@ -166,23 +231,7 @@ class _Check:
         return True
 
 
-_MAX_REMEMBERED_SHAPE = 256
-"""Messages. There are two valid shapes of each length, so that at most 512 are remembered."""
-
-
-def _is_utf8(block: Block) -> bool:
-    """Only needed where columns are skipped: what is decoded is checked by the decoder."""
-    for line in block.lines:
-        if line.isascii():
-            continue
-        try:
-            line.decode()
-        except UnicodeDecodeError:
-            return False
-    return True
-
-
-def _take_head(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+def _take_head(chunks: Iterator[Chunk]) -> tuple[bytes, Iterator[Chunk]]:
     """The first chunk, joined with following ones while it is too short to tell what the file is."""
     head = b""
     for chunk in chunks:

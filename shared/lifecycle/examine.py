@@ -7,10 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared import names
-from shared.datasets.paths import REQUIRED_SPLITS, SETTINGS_FILE
-from shared.datasets.report import Problem, build_report
-from shared.datasets.tuning_file import TuningFile, canonical, parse_tuning_file
-from shared.datasets.validation import SplitReport, validate_split
+from shared.datasets.limits import Limits
+from shared.datasets.paths import COMPRESSED_SUFFIX, REQUIRED_SPLITS, SETTINGS_FILE, SPLIT_SUFFIX, SPLITS, smoke_split
+from shared.datasets.report import VersionReport, to_json
+from shared.datasets.report_page import to_page
+from shared.datasets.source import Source
+from shared.datasets.split_report import Problem, SplitReport
+from shared.datasets.tuning_file import TuningFile, canonical, parse_tuning_file, sequence_length
+from shared.datasets.version_check import check_version, twice
 from shared.errors import InvalidDatasetError, PermanentError
 from shared.finetuning.plan import Plan, plan_tuning
 from shared.lifecycle.records import DatasetVersion
@@ -28,11 +32,15 @@ _MAX_TUNING_FILE_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Examination:
-    """What becomes of a version: a tuning that is `preparing` or `rejected`, its report, and smoke-test samples."""
+    """What becomes of a version: a tuning that is `preparing` or `rejected`, and its report as JSON and as a page.
+
+    `index` is the LineIndex of the smoke test's split.
+    """
 
     tuning: Tuning
     report: bytes
-    sample: bytes
+    page: bytes
+    index: bytes
 
 
 @dataclass(frozen=True)
@@ -43,53 +51,54 @@ class Examiner:
 
     def examine(self, version: DatasetVersion, now: datetime) -> Examination:
         """Read everything once. Raises BlobChangedError if a file is not the one any more that was collected."""
-        problems = [_missing(split) for split in missing_splits(version)]
-        splits = self._splits(version)
-        file = TuningFile()
+        file, problems = TuningFile(), []
         try:
             file = self._tuning_file(version)
         except InvalidDatasetError as error:
             problems.append(Problem(kind=error.code, subject=SETTINGS_FILE, reason=error.message))
+        files = {split: _files_of(version, split) for split in SPLITS}
+        problems += [twice(split) for split, found in files.items() if len(found) > 1]
+        sources = [self._source(version, split, found[0]) for split, found in files.items() if found]
+        limits = sequence_length(file, _limits(self.settings))
+        reports, more = check_version(sources, limits)
+        problems += more
         plan: Plan | None = None
-        if not problems and all(report.valid for report, _ in splits):
+        if not problems and all(report.valid for report in reports):
             try:
                 plan = plan_tuning(self.settings, self.sdk, version.dataset, file)
             except PermanentError as error:
                 problems.append(Problem(kind=error.code, subject=SETTINGS_FILE, reason=error.message))
-        fingerprint = self._fingerprint(version, [split for _, split in splits], file)
+        splits = [_split(version, report, files[report.split][0]) for report in reports]
+        fingerprint = self._fingerprint(version, splits, file)
         tuning_id = names.tuning_id(version.dataset, version.version, fingerprint)
-        reports = [report for report, _ in splits]
-        report = build_report(
+        tuning = self._tuning(version, tuning_id, fingerprint, splits, now)
+        report = VersionReport(
             tuning_id=tuning_id,
             dataset=version.dataset,
             version=version.version,
-            splits=reports,
-            problems=problems,
+            splits=tuple(reports),
+            problems=tuple(problems),
+            limits=limits,
             created=now,
         )
-        tuning = self._tuning(version, tuning_id, fingerprint, [split for _, split in splits], now)
         if plan is None:
-            reason = _reason(reports, problems)
-            return Examination(rejected(tuning, reason, now), report, b"")
-        return Examination(_planned(tuning, plan, file, now), report, _sample(reports))
+            return Examination(rejected(tuning, _reason(reports, problems), now), to_json(report), to_page(report), b"")
+        index = next(split.index for split in reports if split.split == smoke_split([split.name for split in splits]))
+        return Examination(_planned(tuning, plan, file, now), to_json(report), to_page(report), index)
 
-    def _splits(self, version: DatasetVersion) -> list[tuple[SplitReport, Split]]:
-        found: list[tuple[SplitReport, Split]] = []
-        for name in sorted(version.files):
-            if name == SETTINGS_FILE:
-                continue
-            split, etag = name.removesuffix(".jsonl"), version.files[name]
-            blob = names.split_blob(version.dataset, version.version, split)
-            report = validate_split(self.blobs.read_uploaded(blob, etag), split=split)
-            found.append((report, Split(split, etag, report.size, report.rows, report.sha256)))
-        return found
+    def _source(self, version: DatasetVersion, split: str, file: str) -> Source:
+        blob = names.uploaded_blob(version.dataset, version.version, file)
+        content = self.blobs.uploaded_content(blob, version.files[file])
+        return Source(split, content, compressed=file.endswith(COMPRESSED_SUFFIX))
 
     def _tuning_file(self, version: DatasetVersion) -> TuningFile:
         etag = version.files.get(SETTINGS_FILE)
         if etag is None:
             return TuningFile()
         content = b""
-        for chunk in self.blobs.read_uploaded(f"{version.dataset}/{version.version}/{SETTINGS_FILE}", etag):
+        for chunk in self.blobs.read_uploaded(
+            names.uploaded_blob(version.dataset, version.version, SETTINGS_FILE), etag
+        ):
             content += chunk
             if len(content) > _MAX_TUNING_FILE_BYTES:
                 break
@@ -103,7 +112,7 @@ class Examiner:
         """
         base_model = file.base_model or self.settings.base_model
         base_version = file.base_model_version or ("" if file.base_model else self.settings.base_model_version)
-        contents = [f"{split.name}:{split.sha256}" for split in splits]
+        contents = [f"{split.name}:{split.content}" for split in sorted(splits, key=lambda split: split.name)]
         return names.digest(
             version.dataset,
             version.version,
@@ -137,7 +146,26 @@ class Examiner:
 
 
 def missing_splits(version: DatasetVersion) -> tuple[str, ...]:
-    return tuple(split for split in REQUIRED_SPLITS if f"{split}.jsonl" not in version.files)
+    return tuple(split for split in REQUIRED_SPLITS if not _files_of(version, split))
+
+
+def _files_of(version: DatasetVersion, split: str) -> list[str]:
+    return [split + suffix for suffix in (SPLIT_SUFFIX, COMPRESSED_SUFFIX) if split + suffix in version.files]
+
+
+def _split(version: DatasetVersion, report: SplitReport, file: str) -> Split:
+    return Split(report.split, version.files[file], report.size, report.rows, report.content, file)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        max_seq_length=settings.max_seq_length,
+        token_bytes=settings.token_bytes,
+        max_long_percent=settings.max_long_percent,
+        max_duplicate_percent=settings.max_duplicate_percent,
+        max_leak_percent=settings.max_leak_percent,
+        max_expanded_bytes=int(settings.max_expanded_gigabytes * 1e9),
+    )
 
 
 def rejected(tuning: Tuning, reason: Reason, now: datetime) -> Tuning:
@@ -161,10 +189,6 @@ def _planned(tuning: Tuning, plan: Plan, file: TuningFile, now: datetime) -> Tun
     ).noted(now, f"valid: {rows}")
 
 
-def _missing(split: str) -> Problem:
-    return Problem(kind="MissingSplit", subject=f"{split}.jsonl", reason=f"{split}.jsonl was not uploaded")
-
-
 def _reason(reports: Sequence[SplitReport], problems: Sequence[Problem]) -> Reason:
     """The first problem in words, and how many more the report has."""
     if problems:
@@ -177,10 +201,3 @@ def _reason(reports: Sequence[SplitReport], problems: Sequence[Problem]) -> Reas
             text = f"{report.split}.jsonl line {first.line}: {first.reason}"
             return Reason("InvalidDataset", text if count == 1 else f"{text} ({count} errors in this file)")
     return Reason("InvalidDataset", "a split has no valid rows")
-
-
-def _sample(reports: Sequence[SplitReport]) -> bytes:
-    """Rows for the smoke test: of test_gen where there is one, else of test_sft."""
-    by_split = {report.split: report for report in reports}
-    chosen = by_split.get("test_gen") or by_split["test_sft"]
-    return b"\n".join(line.strip() for line in chosen.sample) + b"\n"

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 from shared import names
 from shared.blobs import BlobChangedError
 from shared.datasets.paths import parse_blob_name
-from shared.datasets.report import Problem, build_report
+from shared.datasets.report import VersionReport, to_json
+from shared.datasets.report_page import to_page
+from shared.datasets.split_report import Problem
 from shared.errors import DroptuneError, InvalidDatasetError, PermanentError, RaceLostError, TransientError
 from shared.lifecycle.engine import MAX_UNEXPECTED_ERRORS
 from shared.lifecycle.examine import Examination, Examiner, missing_splits
 from shared.lifecycle.ledger import Versioned
 from shared.lifecycle.queues import VersionMessage
 from shared.lifecycle.records import DatasetVersion, VersionState
-from shared.lifecycle.smoke_stage import SAMPLE_FILE
+from shared.lifecycle.smoke_stage import INDEX_FILE
 from shared.lifecycle.tuning import Reason, State, Tuning
 
 if TYPE_CHECKING:
@@ -171,8 +173,9 @@ class Intake:
         existing = lifecycle.ledger.tuning(tuning.id)
         if existing is None:
             lifecycle.blobs.write_report(tuning.id, examination.report)
+            lifecycle.blobs.write_report_page(tuning.id, examination.page)
             if tuning.state is not State.REJECTED:
-                lifecycle.blobs.write_snapshot(tuning.id, SAMPLE_FILE, examination.sample)
+                lifecycle.blobs.write_snapshot(tuning.id, INDEX_FILE, examination.index)
             existing = self.insert(tuning)
         elif existing.value.fingerprint != tuning.fingerprint:
             raise PermanentError("FingerprintCollision", f"tuning {tuning.id} stands for another content already")
@@ -246,8 +249,9 @@ class Intake:
             log.info("tuning %s stands for this blob already", tuning_id)
             return
         problem = Problem(kind=error.code, subject=blob_name[:300], reason=error.message)
-        report = build_report(tuning_id=tuning_id, dataset="", version="", splits=(), problems=(problem,), created=now)
-        self.lifecycle.blobs.write_report(tuning_id, report)
+        report = VersionReport(tuning_id=tuning_id, dataset="", version="", problems=(problem,), created=now)
+        self.lifecycle.blobs.write_report(tuning_id, to_json(report))
+        self.lifecycle.blobs.write_report_page(tuning_id, to_page(report))
         reason = Reason(error.code, error.message)
         row = self.insert(ended_at_once(State.REJECTED, tuning_id, "", "", fingerprint, reason, now))
         self.lifecycle.events.publish_new(row)

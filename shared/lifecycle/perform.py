@@ -7,6 +7,7 @@ means that the action is done once more, and finds it done.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 from shared import names
 from shared.azureml.resources import DeploymentRequest, JobRequest
 from shared.blobs import BlobChangedError
+from shared.datasets.gzip_stream import expanded
+from shared.datasets.paths import COMPRESSED_SUFFIX
 from shared.errors import PermanentError, TransientError
 from shared.lifecycle import actions
 from shared.lifecycle.decide import waiting_for_slot
@@ -120,11 +123,18 @@ class Performer:
         return min(first * 1.5 ** min(tuning.looks, 20), max(first, self.settings.poll_max_seconds))
 
     def _copy(self, tuning: Tuning, splits: tuple[str, ...], now: datetime) -> Tuning:
-        etags = {split.name: split.etag for split in tuning.splits}
-        for split in splits:
-            source = names.split_blob(tuning.dataset, tuning.version, split)
+        for split in tuning.splits:
+            if split.name not in splits:
+                continue
+            source, file = names.uploaded_blob(tuning.dataset, tuning.version, split.source), f"{split.name}.jsonl"
             try:
-                self.blobs.begin_copy(source, etags[split], tuning.id, f"{split}.jsonl")
+                if split.source.endswith(COMPRESSED_SUFFIX):
+                    content = expanded(
+                        self.blobs.uploaded_content(source, split.etag), max_bytes=split.size, max_ratio=math.inf
+                    )
+                    self.blobs.write_expanded(content, tuning.id, file)
+                else:
+                    self.blobs.begin_copy(source, split.etag, tuning.id, file)
             except BlobChangedError as error:
                 message = f"{error.message}; its new content is another tuning"
                 return cleaning_up(tuning, State.SUPERSEDED, Reason(error.code, message), now)

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared import names
-from shared.datasets.report import Problem, build_report
+from shared.datasets.report import VersionReport, to_json
+from shared.datasets.report_page import to_page
+from shared.datasets.split_report import Problem
 from shared.errors import DroptuneError, PermanentError, TransientError
 from shared.lifecycle.decide import overdue
 from shared.lifecycle.engine import stage_deadlines
@@ -106,8 +108,9 @@ class PoisonMessages:
         reason = Reason("PoisonMessage", f"a message of queue {queue} was given up: {why}")
         lifecycle.blobs.write_snapshot(tuning_id, MESSAGE_FILE, body[:MAX_KEPT_BYTES])
         problem = Problem(kind=reason.code, subject=queue, reason=reason.message)
-        report = build_report(tuning_id=tuning_id, dataset="", version="", splits=(), problems=(problem,), created=now)
-        lifecycle.blobs.write_report(tuning_id, report)
+        report = VersionReport(tuning_id=tuning_id, dataset="", version="", problems=(problem,), created=now)
+        lifecycle.blobs.write_report(tuning_id, to_json(report))
+        lifecycle.blobs.write_report_page(tuning_id, to_page(report))
         kept = ended_at_once(State.REJECTED, tuning_id, "", "", fingerprint, reason, now)
         lifecycle.events.publish_new(self.intake.insert(kept))
 

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from shared.datasets.paths import SPLIT_SUFFIX, smoke_split
 from shared.errors import PermanentError, TransientError
 from shared.lifecycle.actions import CleanUp
 from shared.lifecycle.decide import decide
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SAMPLE_FILE = "smoke_sample.jsonl"
-"""A few rows drawn at validation, kept with the tuning."""
+INDEX_FILE = "smoke_index.bin"
+"""Where the lines of the split are from which the sample is drawn, kept with the tuning."""
 RESULT_FILE = "smoke_test.json"
 """Question, answer, ground truth and figures of the last smoke test, kept with the tuning."""
 
@@ -67,16 +68,16 @@ class SmokeStage:
     def _test(self, tuning: Tuning) -> Tuning:
         from shared.serving.sample import draw_sample
         from shared.serving.smoke_test import judge, smoke_document
+        from shared.serving.snapshot_lines import SnapshotLines
 
         lifecycle = self.lifecycle
-        lines = lifecycle.blobs.read_snapshot(tuning.id, SAMPLE_FILE)
-        if not lines:
-            raise PermanentError("NoSample", f"{SAMPLE_FILE} of the tuning is gone; upload the dataset anew")
         endpoint = lifecycle.arm.get_endpoint(tuning.endpoint)
         if endpoint is None or not endpoint.scoring_uri:
             raise PermanentError("DeploymentVanished", f"endpoint {tuning.endpoint} was deleted outside of droptune")
         key = lifecycle.arm.endpoint_key(tuning.endpoint)
-        sample = draw_sample(lines, seed=int(tuning.fingerprint[:8], 16))
+        file = smoke_split([split.name for split in tuning.splits]) + SPLIT_SUFFIX
+        snapshot = SnapshotLines(lifecycle.blobs, tuning.id, file, INDEX_FILE)
+        sample = draw_sample(snapshot, seed=int(tuning.fingerprint[:8], 16))
         limit = float(
             tuning.smoke_expectations.get("max_latency_seconds") or lifecycle.settings.smoke_max_latency_seconds
         )

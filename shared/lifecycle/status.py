@@ -58,11 +58,18 @@ class Status:
             "splits": [asdict(split) for split in tuning.splits],
             "smoke_test": None if smoke is None else json.loads(smoke),
             "report": None if report is None else json.loads(report),
+            "report_page": None if report is None else f"/api/tunings/{tuning_id}/report",
             "history": [
                 {"seq": entry.seq, "at": entry.at.isoformat(), "state": entry.state, "message": entry.message}
                 for entry in tuning.history
             ],
         }
+
+    def report_page(self, tuning_id: str) -> bytes | None:
+        """The validation report of a tuning as HTML; None if there is none of this id."""
+        if self.lifecycle.ledger.tuning(tuning_id) is None:
+            return None
+        return self.lifecycle.blobs.read_report_page(tuning_id)
 
     def endpoints(self) -> dict[str, Any]:
         """The online endpoints that droptune created, with who is live on them."""

@@ -41,13 +41,23 @@ MAX_MESSAGE = 300
 
 @dataclass(frozen=True)
 class Split:
-    """One validated split: `etag` is what was validated, and so what is copied and trained on."""
+    """One validated split: `etag` is what was validated, and so what is copied and trained on.
+
+    `size` and `content` (its identity, see `datasets.identity`) are those of the JSON Lines in `file`, which may be
+    compressed.
+    """
 
     name: str
     etag: str
     size: int
     rows: int
-    sha256: str
+    content: str
+    file: str = ""
+
+    @property
+    def source(self) -> str:
+        """The name of the file that was uploaded."""
+        return self.file or f"{self.name}.jsonl"
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from random import Random
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.errors import PermanentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pandas as pd
-
 _ROLES = ("system", "user", "assistant")
 """What a chat endpoint takes: a conversation with tools is a question up to the first call only."""
+_TRIES = 20
+
+
+class Lines(Protocol):
+    """JSON Lines of which single ones can be read, by number from 0."""
+
+    def count(self) -> int: ...
+
+    def read(self, number: int) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -30,19 +37,18 @@ class Sample:
     ground_truth: str | None = field(repr=False)
 
 
-def draw_sample(lines: bytes, *, seed: int) -> Sample:
-    """Draw one usable row of a few JSON Lines; the same lines and seed give the same row.
+def draw_sample(lines: Lines, *, seed: int) -> Sample:
+    """Draw one row uniformly, another if it makes no question; the same lines and seed give the same row.
 
-    Raises PermanentError (NoSample) if no row begins with a plain conversation.
+    Raises PermanentError (NoSample) if none of 20 rows begins with a plain conversation.
     """
-    frame = _read(lines)
-    if "messages" not in frame:
-        raise PermanentError("NoSample", "no sample row has messages")
-    samples = frame["messages"].map(to_sample).dropna()
-    if samples.empty:
-        raise PermanentError("NoSample", "no sample row begins with a user's turn in plain text")
-    drawn: Sample = samples.sample(n=1, random_state=seed % 2**32).iloc[0]
-    return drawn
+    count = lines.count()
+    # Uniform, not secret: the same tuning is to be asked the same question again.
+    for number in Random(seed).sample(range(count), min(count, _TRIES)):  # noqa: S311
+        sample = _sample_of(lines.read(number))
+        if sample:
+            return sample
+    raise PermanentError("NoSample", "none of the rows that were drawn begins with a user's turn in plain text")
 
 
 def to_sample(messages: Any) -> Sample | None:
@@ -63,19 +69,9 @@ def _is_plain(message: Any) -> bool:
     return isinstance(message, dict) and message.get("role") in _ROLES and isinstance(message.get("content"), str)
 
 
-def _read(lines: bytes) -> pd.DataFrame:
-    """Columns stay what the JSON says: pandas is not to guess numbers or dates in them."""
-    import pandas as pd
-
+def _sample_of(line: bytes) -> Sample | None:
     try:
-        return pd.read_json(io.BytesIO(lines), lines=True, dtype=False)
+        row = json.loads(line.decode("utf-8-sig"))
     except ValueError:
-        # Valid rows that the reader of pandas refuses: integers beyond 64 bits, a byte order mark.
-        return pd.DataFrame(_decode(lines))
-
-
-def _decode(lines: bytes) -> list[Any]:
-    try:
-        return [json.loads(line) for line in lines.decode("utf-8-sig").split("\n") if line.strip()]
-    except ValueError as error:
-        raise PermanentError("NoSample", "the sample rows are no JSON Lines") from error
+        return None
+    return to_sample(row.get("messages")) if isinstance(row, dict) else None

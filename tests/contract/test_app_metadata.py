@@ -50,6 +50,7 @@ def test_every_function_of_the_design_is_there_with_its_trigger() -> None:
         "reconcile": "timerTrigger",
         "list_tunings": "httpTrigger",
         "get_tuning": "httpTrigger",
+        "get_report": "httpTrigger",
         "replay_tuning": "httpTrigger",
         "list_endpoints": "httpTrigger",
     }

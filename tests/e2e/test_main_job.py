@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 
 from shared.names import TAG_KEEP
@@ -61,6 +63,21 @@ def test_the_smoke_test_is_kept_with_the_tuning_and_appears_in_no_log(
     assert smoke["answer"] not in log
 
 
+def test_the_validation_report_is_a_page_linked_from_the_tuning(
+    playground: Playground, live: dict[str, object]
+) -> None:
+    answer = httpx.get(
+        playground.cloud.config.functions_url + str(live["report_page"]),
+        headers={"x-functions-key": playground.cloud.function_key()},
+        trust_env=False,
+    )
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert str(live["id"]) in answer.text
+    assert answer.text.count("<svg") == 3
+
+
 def test_every_state_change_is_published_as_a_lifecycle_event(playground: Playground, live: dict[str, object]) -> None:
     expected = {"preparing", "training", "registered", "deploying", "testing", "promoting", "live"}
 
@@ -84,12 +101,12 @@ def test_the_same_content_again_is_the_same_tuning(
     assert len(playground.of_dataset("jobs", "chats")) == 1
 
 
-def test_a_newer_version_takes_over_and_the_old_deployment_goes(
+def test_a_newer_compressed_version_takes_over_and_the_old_deployment_goes(
     playground: Playground, small_dataset: Path, tmp_path: Path, live: dict[str, object]
 ) -> None:
     rows = (small_dataset / "train_sft.jsonl").read_bytes().splitlines(keepends=True)
-    folder = with_changes(small_dataset, tmp_path / "v2", {"train_sft.jsonl": b"".join(rows[:-1])})
-    playground.upload(folder, "chats", "v2")
+    compressed = {"train_sft.jsonl": None, "train_sft.jsonl.gz": gzip.compress(b"".join(rows[:-1]))}
+    playground.upload(with_changes(small_dataset, tmp_path / "v2", compressed), "chats", "v2")
     newer = playground.until("chats", "live", "failed", "rolled_back", version="v2", deadline=180)
     assert newer["state"] == "live", newer["reason"]
     assert newer["endpoint"] == live["endpoint"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from localcloud.ports import allot_ports
 from localcloud.stack import LocalCloud
 from shared import names
 from shared.blobs import BlobChangedError, Blobs
+from shared.datasets.gzip_stream import expanded
+from shared.datasets.source import Source
+from shared.datasets.validation import validate_split
 from shared.errors import PermanentError, RaceLostError
 from shared.lifecycle.decide import CopyState
 from shared.lifecycle.ledger import Ledger, Versioned
@@ -31,6 +35,8 @@ from shared.lifecycle.queues import (
 )
 from shared.lifecycle.records import DatasetVersion, EndpointRecord, VersionState
 from shared.lifecycle.tuning import MAX_HISTORY, State, Tuning
+from shared.serving.sample import draw_sample
+from shared.serving.snapshot_lines import SnapshotLines
 
 pytestmark = pytest.mark.localcloud
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -175,6 +181,68 @@ def test_an_upload_is_read_and_copied_only_while_it_is_the_one_that_was_seen(sto
     with pytest.raises(BlobChangedError):
         storage.blobs.begin_copy(seen.name, seen.etag, "t2", "train_sft.jsonl")
     assert storage.blobs.read_snapshot("t1", "train_sft.jsonl") == b"first"
+
+
+def test_a_compressed_upload_becomes_plain_lines_where_the_job_reads_them(storage: Storage) -> None:
+    content = b"".join(b'{"row": %d, "text": "%s"}\n' % (number, b"x" * 200) for number in range(50_000))
+    blob = storage.blob_service.get_blob_client(names.DATASETS, "chats/v2/train_sft.jsonl.gz")
+    blob.upload_blob(gzip.compress(content, 1), overwrite=True)
+    (seen,) = list(storage.blobs.uploaded("chats/v2/"))
+    upload = storage.blobs.uploaded_content(seen.name, seen.etag)
+
+    storage.blobs.write_expanded(expanded(upload, max_bytes=10**9, max_ratio=1_000), "t3", "train_sft.jsonl")
+    storage.blobs.write_expanded([b"a second writer of the same content"], "t3", "train_sft.jsonl")
+
+    assert len(content) > 10_000_000
+    assert storage.blobs.read_snapshot("t3", "train_sft.jsonl") == content
+    assert storage.blobs.copy_states("t3", ("train_sft.jsonl",)) == {"train_sft.jsonl": CopyState.DONE}
+
+
+def test_an_upload_that_is_replaced_while_it_is_expanded_leaves_no_snapshot(storage: Storage) -> None:
+    blob = storage.blob_service.get_blob_client(names.DATASETS, "chats/v3/train_sft.jsonl.gz")
+    blob.upload_blob(gzip.compress(b"first"), overwrite=True)
+    (seen,) = list(storage.blobs.uploaded("chats/v3/"))
+    blob.upload_blob(gzip.compress(b"second"), overwrite=True)
+    upload = storage.blobs.uploaded_content(seen.name, seen.etag)
+
+    with pytest.raises(BlobChangedError):
+        storage.blobs.write_expanded(expanded(upload, max_bytes=10**9, max_ratio=1_000), "t4", "train_sft.jsonl")
+
+    assert storage.blobs.copy_states("t4", ("train_sft.jsonl",)) == {"train_sft.jsonl": CopyState.ABSENT}
+
+
+def test_a_sample_is_read_with_a_few_bytes_by_the_index(storage: Storage) -> None:
+    lines = [b'{"messages": [{"role": "user", "content": "%d"}]}\n' % number for number in range(3_000)]
+    report = validate_split(Source("test_gen", [b"".join(lines)]))
+    storage.blobs.write_snapshot("t5", "test_gen.jsonl", b"".join(lines))
+    storage.blobs.write_snapshot("t5", "smoke_index.bin", report.index)
+    snapshot = SnapshotLines(storage.blobs, "t5", "test_gen.jsonl", "smoke_index.bin")
+
+    assert snapshot.count() == 3_000
+    assert [snapshot.read(number) for number in (0, 1_234, 2_999)] == [lines[0], lines[1_234], lines[2_999]]
+    assert draw_sample(snapshot, seed=3) == draw_sample(snapshot, seed=3)
+    for gone in (
+        SnapshotLines(storage.blobs, "t5", "a", "b"),
+        SnapshotLines(storage.blobs, "t5", "a", "smoke_index.bin"),
+    ):
+        with pytest.raises(PermanentError, match="NoSample"):
+            draw_sample(gone, seed=3)
+
+
+def test_a_report_has_a_page_beside_it(storage: Storage) -> None:
+    storage.blobs.write_report_page("t6", b"<!doctype html>")
+
+    page = storage.blob_service.get_blob_client(names.REPORTS, "t6.html")
+    assert page.get_blob_properties().content_settings.content_type == "text/html; charset=utf-8"
+    assert storage.blobs.read_report_page("t6") == b"<!doctype html>"
+    assert storage.blobs.read_report_page("t7") is None
+
+
+def test_an_empty_upload_is_read_as_nothing(storage: Storage) -> None:
+    storage.blob_service.get_blob_client(names.DATASETS, "chats/v4/train_sft.jsonl").upload_blob(b"", overwrite=True)
+    (seen,) = list(storage.blobs.uploaded("chats/v4/"))
+
+    assert list(storage.blobs.read_uploaded(seen.name, seen.etag)) == []
 
 
 def test_what_is_not_there_is_none(storage: Storage) -> None:

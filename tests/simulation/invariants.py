@@ -6,13 +6,15 @@ them are checked once more at the end of a schedule.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from shared import names
+from shared.datasets.source import Source
+from shared.datasets.validation import validate_split
 from shared.lifecycle.perform import FILE_INPUTS
 from shared.lifecycle.records import EndpointStatus
 from shared.lifecycle.tuning import State, Tuning
@@ -57,7 +59,7 @@ def one_job_per_tuning_and_one_tuning_per_content(scene: Scene) -> Iterator[str]
             yield f"{tuning.id} has {jobs[tuning.id]} jobs after {scene.people.replays[tuning.id]} replays"
         if not tuning.splits or tuning.state is State.REJECTED:
             continue
-        splits = tuple((split.name, split.sha256) for split in tuning.splits)
+        splits = tuple((split.name, split.content) for split in tuning.splits)
         configuration = (
             tuple(sorted(tuning.parameters.items())),
             tuple(sorted(tuning.smoke_expectations.items(), key=str)),
@@ -88,8 +90,13 @@ def a_job_trains_what_was_validated(scene: Scene) -> Iterator[str]:
         blob = scene.truth.cloud.blobs.get(names.TUNINGS, names.snapshot_blob(tuning.id, f"{split.name}.jsonl"))
         if url is None:
             continue
-        if blob is None or hashlib.sha256(blob.content).hexdigest() != split.sha256:
+        if blob is None or _content(blob.content) != split.content:
             yield f"job {scene.of} reads another {split.name} than was validated"
+
+
+@lru_cache(maxsize=512)
+def _content(data: bytes) -> str:
+    return validate_split(Source("train_sft", (data,))).content
 
 
 def one_model_per_completed_job(scene: Scene) -> Iterator[str]:

@@ -58,6 +58,10 @@ def serve(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpsServer
             script.requests.append(Recorded(self.path, dict(self.headers.items()), body))
             script.respond(self)
 
+        def do_GET(self) -> None:
+            script.requests.append(Recorded(self.path, dict(self.headers.items()), b""))
+            script.respond(self)
+
         def log_message(self, format: str, *args: object) -> None:
             pass
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from shared.datasets.validation import Limits, SplitReport, validate_split
+from shared.datasets.validation import Limits, Source, SplitReport, validate_split
 
 Messages = list[dict[str, object]]
 
@@ -50,7 +50,11 @@ def file_with(middle: bytes, *, before: int = 7, after: int = 6) -> tuple[bytes,
 
 
 def check(data: bytes, split: str = "train_sft", chunk: int = 1 << 20) -> SplitReport:
-    return validate_split((data[at : at + chunk] for at in range(0, len(data), chunk)), split=split)
+    return validate_split(Source(split, cut(data, chunk)))
+
+
+def cut(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
 
 
 GOOD = damaged(TURN)
@@ -79,6 +83,8 @@ ERRORS = [
     ("ends with user", damaged([USER, ASSISTANT, USER]), "wrong_last_role"),
     ("missing content", damaged([USER, {"role": "assistant"}]), "missing_content"),
     ("empty content", damaged([USER, {"role": "assistant", "content": ""}]), "empty_content"),
+    ("nothing to learn", damaged([USER, {"role": "assistant", "content": " \n\t"}]), "blank_target"),
+    ("nothing to learn, not at the end", damaged([USER, {"role": "assistant", "content": " "}, *TURN]), "blank_target"),
     ("null content", damaged([USER, {"role": "assistant", "content": None}]), "null_content"),
     ("number as content", damaged([USER, {"role": "assistant", "content": 42}]), "content_not_text"),
     ("list as content", damaged([USER, {"role": "assistant", "content": [{"text": "SECRET"}]}]), "content_not_text"),
@@ -126,7 +132,8 @@ WARNINGS = [
     ("prompt_id with a line feed", line(row(99, prompt_id="a" * 64 + "\n")), "odd_prompt_id"),
     ("duplicate prompt_id", line(row(99, prompt_id=f"{3:064x}")), "duplicate_prompt_id"),
     ("duplicate conversation", line(row(99, messages=row(3)["messages"])), "duplicate_conversation"),
-    ("blank content", damaged([USER, {"role": "assistant", "content": " \n"}]), "blank_content"),
+    ("blank content", damaged([{"role": "user", "content": " \n"}, ASSISTANT]), "blank_content"),
+    ("blank system message", damaged([{"role": "system", "content": "\t"}, *TURN]), "blank_content"),
     ("long row", damaged([USER, {"role": "assistant", "content": "x" * 40_000}]), "long_row"),
 ]
 
@@ -145,7 +152,6 @@ def test_damage_is_found_on_its_line_and_named_without_quoting_it(bad: bytes, ki
     assert "SECRET" not in error.reason
     assert error.reason.isprintable()
     assert (report.rows, report.valid_rows) == (14, 13)
-    assert bad not in report.sample
 
 
 @pytest.mark.parametrize(("odd", "kind"), [case[1:] for case in WARNINGS], ids=[case[0] for case in WARNINGS])
@@ -282,8 +288,7 @@ def test_a_line_that_is_too_long_is_one_error_and_the_next_lines_are_read() -> N
     limits = Limits(max_line_bytes=1_000)
 
     for size in (100, 1_000, 100_000):
-        chunks = (data[at : at + size] for at in range(0, len(data), size))
-        report = validate_split(chunks, split="train_sft", limits=limits)
+        report = validate_split(Source("train_sft", cut(data, size)), limits)
 
         assert [(error.line, error.offset, error.kind) for error in report.errors] == [
             (number, offset, "overlong_line")

@@ -1,21 +1,28 @@
 import json
 from datetime import UTC, datetime
 
-from shared.datasets.report import Problem, build_report
-from shared.datasets.validation import SplitReport, validate_split
+from shared.datasets.report import VersionReport, to_json
+from shared.datasets.split_report import Problem
+from shared.datasets.validation import Source, SplitReport, validate_split
 
 CREATED = datetime(2026, 11, 22, 8, 30, tzinfo=UTC)
-GOOD_ROW = b'{"messages": [{"role": "user", "content": "SECRET"}, {"role": "assistant", "content": "SECRET"}]}\n'
+
+
+def good_row(number: int) -> bytes:
+    question = {"role": "user", "content": f"SECRET {number:03}"}
+    return json.dumps({"messages": [question, {"role": "assistant", "content": "SECRET"}]}).encode() + b"\n"
 
 
 def report(*splits: SplitReport, problems: tuple[Problem, ...] = ()) -> dict[str, object]:
-    data = build_report(
-        tuning_id="chats-1-0123abcd",
-        dataset="chats",
-        version="1",
-        splits=splits,
-        problems=problems,
-        created=CREATED,
+    data = to_json(
+        VersionReport(
+            tuning_id="chats-1-0123abcd",
+            dataset="chats",
+            version="1",
+            splits=splits,
+            problems=problems,
+            created=CREATED,
+        )
     )
     assert b"SECRET" not in data
     loaded = json.loads(data)
@@ -24,7 +31,7 @@ def report(*splits: SplitReport, problems: tuple[Problem, ...] = ()) -> dict[str
 
 
 def split(name: str, *, good: int = 10, bad: int = 0) -> SplitReport:
-    return validate_split([GOOD_ROW * good + b"SECRET\n" * bad], split=name)
+    return validate_split(Source(name, [b"".join(map(good_row, range(good))) + b"SECRET\n" * bad]))
 
 
 def test_a_valid_version_is_reported_with_its_statistics() -> None:
@@ -48,7 +55,7 @@ def test_errors_of_all_splits_are_listed_up_to_a_hundred_and_all_counted() -> No
     assert found["errors"][0] == {
         "file": "train_sft.jsonl",
         "line": 11,
-        "offset": 10 * len(GOOD_ROW),
+        "offset": 10 * len(good_row(0)),
         "kind": "not_json",
         "reason": "not JSON from column 1 on",
     }

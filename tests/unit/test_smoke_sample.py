@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
@@ -11,8 +14,21 @@ USER = {"role": "user", "content": "2026-01-01"}
 ANSWER = {"role": "assistant", "content": "007"}
 
 
-def lines(*rows: object) -> bytes:
-    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+@dataclass(frozen=True)
+class Rows:
+    """Lines in memory, read as the ones of a snapshot are."""
+
+    lines: Sequence[bytes]
+
+    def count(self) -> int:
+        return len(self.lines)
+
+    def read(self, number: int) -> bytes:
+        return self.lines[number]
+
+
+def lines(*rows: object) -> Rows:
+    return Rows([json.dumps(row).encode() + b"\n" for row in rows])
 
 
 def test_a_final_answer_is_held_back_as_the_ground_truth() -> None:
@@ -67,16 +83,17 @@ def test_texts_stay_what_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    "rows",
+    "row",
     [
-        lines({"id": 10**30, "messages": [USER]}),
-        b"\xef\xbb\xbf" + lines({"messages": [USER]}),
-        lines({"messages": [USER]}).replace(b"\n", b"\r\n") + b"\r\n\r\n",
+        lines({"id": 10**30, "messages": [USER]}).lines[0],
+        b"\xef\xbb\xbf" + lines({"messages": [USER]}).lines[0],
+        lines({"messages": [USER]}).lines[0].replace(b"\n", b"\r\n"),
+        lines({"messages": [USER]}).lines[0].strip(),
     ],
-    ids=["integer beyond 64 bits", "byte order mark", "Windows line ends"],
+    ids=["integer beyond 64 bits", "byte order mark", "Windows line end", "no line end"],
 )
-def test_valid_rows_that_readers_stumble_over_are_read(rows: bytes) -> None:
-    assert draw_sample(rows, seed=1).messages == (USER,)
+def test_valid_rows_that_readers_stumble_over_are_read(row: bytes) -> None:
+    assert draw_sample(Rows([row]), seed=1).messages == (USER,)
 
 
 def test_a_conversation_with_tools_is_asked_up_to_the_first_call() -> None:
@@ -105,13 +122,27 @@ def test_rows_that_make_no_question_are_never_drawn() -> None:
 
 
 @pytest.mark.parametrize(
-    "rows", [b"", b"\n", b"no json\n", b"[1]\n", b"7\n", lines({"a": 1}), lines({"messages": [ANSWER]}), b"\xff"]
+    "rows",
+    [
+        Rows([]),
+        Rows([b"\n", b"no json\n", b"[1]\n", b"7\n", b"\xff"]),
+        lines({"a": 1}),
+        lines({"messages": [ANSWER]}),
+    ],
 )
-def test_without_a_usable_row_there_is_no_sample(rows: bytes) -> None:
+def test_without_a_usable_row_there_is_no_sample(rows: Rows) -> None:
     with pytest.raises(PermanentError) as caught:
         draw_sample(rows, seed=1)
 
     assert caught.value.code == "NoSample"
+
+
+def test_every_row_is_as_likely_to_be_drawn() -> None:
+    rows = lines(*({"messages": [{"role": "user", "content": str(number)}]} for number in range(20)))
+    times = Counter(draw_sample(rows, seed=seed).messages[0]["content"] for seed in range(4_000))
+
+    # Each row is expected 200 times; 19 degrees of freedom: 43.8 is exceeded once in a thousand.
+    assert sum((times[str(number)] - 200) ** 2 / 200 for number in range(20)) < 43.8
 
 
 def test_contents_do_not_show_in_the_representation() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from shared import names
-from shared.blobs import CHUNK_BYTES, BlobChangedError, Blobs, UploadedFile
+from shared.blob_download import CHUNK_BYTES
+from shared.blobs import BlobChangedError, Blobs, UploadedContent, UploadedFile
 from shared.lifecycle.decide import CopyState
 from tests.simulation.twins.progress import settle
 from tests.simulation.twins.world import Event, Happening, World
@@ -134,6 +135,9 @@ class BlobsTwin(Blobs):
             if start >= len(content):
                 return
 
+    def uploaded_content(self, name: str, etag: str) -> UploadedContent:
+        return UploadedContent(self, name, etag)
+
     def copy_states(self, tuning_id: str, files: tuple[str, ...]) -> dict[str, CopyState]:
         def look() -> dict[str, CopyState]:
             return {file: _copy_state(self._snapshot(tuning_id, file)) for file in files}
@@ -147,6 +151,16 @@ class BlobsTwin(Blobs):
 
         self._world.effect("blobs.begin_copy", commit, writes=True, of=f"{tuning_id}/{file}")
 
+    def write_expanded(self, content: Iterable[bytes], tuning_id: str, file: str) -> None:
+        """What is written is seen at the end or not at all; what is there stays."""
+        whole, target = b"".join(content), names.snapshot_blob(tuning_id, file)
+
+        def commit() -> None:
+            if self._snapshot(tuning_id, file) is None:
+                self._store.upload(names.TUNINGS, target, whole)
+
+        self._world.effect("blobs.write_expanded", commit, writes=True, of=target)
+
     def snapshot_url(self, tuning_id: str, file: str) -> str:
         return f"https://twin.blob.core.windows.net/{names.TUNINGS}/{names.snapshot_blob(tuning_id, file)}"
 
@@ -156,11 +170,26 @@ class BlobsTwin(Blobs):
     def read_snapshot(self, tuning_id: str, file: str) -> bytes | None:
         return self._content("blobs.read_snapshot", names.TUNINGS, names.snapshot_blob(tuning_id, file))
 
+    def read_snapshot_range(self, tuning_id: str, file: str, offset: int, size: int) -> bytes | None:
+        name = names.snapshot_blob(tuning_id, file)
+        content = self._content("blobs.read_snapshot_range", names.TUNINGS, name)
+        return None if content is None else content[offset : offset + size]
+
+    def snapshot_size(self, tuning_id: str, file: str) -> int | None:
+        content = self._content("blobs.snapshot_size", names.TUNINGS, names.snapshot_blob(tuning_id, file))
+        return None if content is None else len(content)
+
     def write_report(self, tuning_id: str, content: bytes) -> None:
         self._upload("blobs.write_report", names.REPORTS, names.report_blob(tuning_id), content)
 
     def read_report(self, tuning_id: str) -> bytes | None:
         return self._content("blobs.read_report", names.REPORTS, names.report_blob(tuning_id))
+
+    def write_report_page(self, tuning_id: str, content: bytes) -> None:
+        self._upload("blobs.write_report_page", names.REPORTS, names.report_page_blob(tuning_id), content)
+
+    def read_report_page(self, tuning_id: str) -> bytes | None:
+        return self._content("blobs.read_report_page", names.REPORTS, names.report_page_blob(tuning_id))
 
     def _require(self, name: str, etag: str) -> Blob:
         blob = self._store.get(names.DATASETS, name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from azure.core.messaging import CloudEvent
 
-from shared.blobs import CHUNK_BYTES
+from shared.blob_download import CHUNK_BYTES
 from tests.simulation.twins.arm import ArmTwin
 from tests.simulation.twins.blobs import BlobStore, BlobsTwin
 from tests.simulation.twins.endpoints import Endpoints
