@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from shared import names
-from shared.datasets.source import Source
-from shared.datasets.validation import validate_split
+from shared.datasets.identity import ContentIdentity, line_digest
 from shared.lifecycle.perform import FILE_INPUTS
 from shared.lifecycle.records import EndpointStatus
 from shared.lifecycle.tuning import State, Tuning
@@ -96,7 +95,11 @@ def a_job_trains_what_was_validated(scene: Scene) -> Iterator[str]:
 
 @lru_cache(maxsize=512)
 def _content(data: bytes) -> str:
-    return validate_split(Source("train_sft", (data,))).content
+    """The identity of JSON Lines without flaws, as the app's is defined."""
+    identity = ContentIdentity()
+    for line in data.splitlines(keepends=True):
+        identity.add(line_digest(line))
+    return identity.name()
 
 
 def one_model_per_completed_job(scene: Scene) -> Iterator[str]:
