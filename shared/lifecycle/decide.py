@@ -107,13 +107,14 @@ def _preparing(tuning: Tuning, observed: Observed) -> Action:
     return _queued(tuning, observed)
 
 
-def _queued(_: Tuning, observed: Observed) -> Action:
+def _queued(tuning: Tuning, observed: Observed) -> Action:
     slot = observed.slot
     if slot is None or slot.held:
         return SubmitJob()
     if slot.free:
         return ClaimSlot()
-    if not slot.queued:
+    # Who died between entering the line and recording it would wait as `preparing`, whose deadline is short.
+    if not slot.queued or tuning.state is not State.QUEUED:
         return QueueForSlot()
     return Wait(waiting_for_slot(slot))
 

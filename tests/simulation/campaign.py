@@ -7,6 +7,7 @@ import multiprocessing
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
 from tests.simulation.faults import Kind
@@ -92,8 +93,17 @@ def _briefs(seeds: range, processes: int) -> Iterator[Brief]:
         _prepare()
         yield from map(brief, seeds)
         return
-    with multiprocessing.get_context("spawn").Pool(processes, _prepare) as pool:
-        yield from pool.imap_unordered(brief, seeds, _CHUNK)
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _prepare)
+    try:
+        chunks = [pool.submit(_briefs_of, seeds[start : start + _CHUNK]) for start in range(0, len(seeds), _CHUNK)]
+        for done in as_completed(chunks):
+            yield from done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _briefs_of(seeds: range) -> list[Brief]:
+    return [brief(seed) for seed in seeds]
 
 
 def _prepare() -> None:

@@ -102,6 +102,12 @@ CASES = [
     ("slot held", State.PREPARING, {"copies": DONE, "slot": slot(held=True)}, SubmitJob()),
     ("slot free", State.PREPARING, {"copies": DONE, "slot": slot(free=True)}, ClaimSlot()),
     ("no slot free", State.PREPARING, {"copies": DONE, "slot": slot()}, QueueForSlot()),
+    (
+        "in the line, which was not recorded",
+        State.PREPARING,
+        {"copies": DONE, "slot": slot(queued=True, position=2, waiting=2)},
+        QueueForSlot(),
+    ),
     ("slot free, splits missing", State.PREPARING, {"slot": slot(free=True)}, CopySplits(("train_sft", "test_sft"))),
     (
         "in the line",
