@@ -16,7 +16,7 @@ from shared.datasets.version_check import check_version, twice
 from shared.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from shared.datasets.blocks import Chunk
     from shared.datasets.split_report import SplitReport
@@ -26,23 +26,36 @@ CHUNK_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """Chunks of a file; each is overwritten when the next one is asked for. Raises OSError."""
+    """Chunks of a file; each is overwritten when the next one is asked for. Raises OSError.
+
+    `watch` is told the size of every chunk, of each reading.
+    """
 
     path: Path
+    watch: Callable[[int], None] | None = None
 
     def __iter__(self) -> Iterator[Chunk]:
         buffer = bytearray(CHUNK_BYTES)
         with self.path.open("rb", buffering=0) as file:
             while size := file.readinto(buffer):
+                if self.watch:
+                    self.watch(size)
                 yield buffer if size == CHUNK_BYTES else bytes(memoryview(buffer)[:size])
 
 
-def check_file(path: Path, split: str | None = None, limits: Limits = DEFAULT_LIMITS) -> SplitReport:
+def check_file(
+    path: Path,
+    split: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    watch: Callable[[int], None] | None = None,
+) -> SplitReport:
     """One file by the rules of `split`, or of the split that it is named for, else of `train_sft`."""
-    return validate_split(_source(path, split or split_of(path.name) or "train_sft"), limits)
+    return validate_split(_source(path, split or split_of(path.name) or "train_sft", watch), limits)
 
 
-def check_folder(folder: Path, limits: Limits = DEFAULT_LIMITS) -> tuple[list[SplitReport], list[Problem]]:
+def check_folder(
+    folder: Path, limits: Limits = DEFAULT_LIMITS, watch: Callable[[int], None] | None = None
+) -> tuple[list[SplitReport], list[Problem]]:
     """A folder with the files of one version: exactly what becomes of it when it is uploaded.
 
     All but what only the registry knows: whether the model exists, and takes the parameters of tuning.json.
@@ -60,10 +73,10 @@ def check_folder(folder: Path, limits: Limits = DEFAULT_LIMITS) -> tuple[list[Sp
         found = [files[split + suffix] for suffix in (SPLIT_SUFFIX, COMPRESSED_SUFFIX) if split + suffix in files]
         if len(found) > 1:
             problems.append(twice(split))
-        sources.extend(_source(path, split) for path in found[:1])
+        sources.extend(_source(path, split, watch) for path in found[:1])
     reports, more = check_version(sources, limits)
     return reports, problems + more
 
 
-def _source(path: Path, split: str) -> Source:
-    return Source(split, LocalFile(path), compressed=path.name.endswith(".gz"))
+def _source(path: Path, split: str, watch: Callable[[int], None] | None) -> Source:
+    return Source(split, LocalFile(path, watch), compressed=path.name.endswith(".gz"))

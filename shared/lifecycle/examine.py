@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared import names
-from shared.datasets.limits import Limits
 from shared.datasets.paths import COMPRESSED_SUFFIX, REQUIRED_SPLITS, SETTINGS_FILE, SPLIT_SUFFIX, SPLITS, smoke_split
 from shared.datasets.report import VersionReport, to_json
 from shared.datasets.report_page import to_page
 from shared.datasets.source import Source
 from shared.datasets.split_report import Problem, SplitReport
+from shared.datasets.thresholds import limits_of
 from shared.datasets.tuning_file import TuningFile, canonical, parse_tuning_file, sequence_length
 from shared.datasets.version_check import check_version, twice
 from shared.errors import InvalidDatasetError, PermanentError
@@ -59,7 +59,7 @@ class Examiner:
         files = {split: _files_of(version, split) for split in SPLITS}
         problems += [twice(split) for split, found in files.items() if len(found) > 1]
         sources = [self._source(version, split, found[0]) for split, found in files.items() if found]
-        limits = sequence_length(file, _limits(self.settings))
+        limits = sequence_length(file, limits_of(self.settings))
         reports, more = check_version(sources, limits)
         problems += more
         plan: Plan | None = None
@@ -155,17 +155,6 @@ def _files_of(version: DatasetVersion, split: str) -> list[str]:
 
 def _split(version: DatasetVersion, report: SplitReport, file: str) -> Split:
     return Split(report.split, version.files[file], report.size, report.rows, report.content, file)
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        max_seq_length=settings.max_seq_length,
-        token_bytes=settings.token_bytes,
-        max_long_percent=settings.max_long_percent,
-        max_duplicate_percent=settings.max_duplicate_percent,
-        max_leak_percent=settings.max_leak_percent,
-        max_expanded_bytes=int(settings.max_expanded_gigabytes * 1e9),
-    )
 
 
 def rejected(tuning: Tuning, reason: Reason, now: datetime) -> Tuning:
