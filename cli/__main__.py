@@ -1,0 +1,20 @@
+"""`python -m cli`: one subcommand a module."""
+
+from __future__ import annotations
+
+import typer
+
+from cli.fetch import fetch
+from cli.validate import validate
+
+app = typer.Typer(
+    help="droptune from a laptop: check datasets before they are uploaded, and fetch public ones.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(validate)
+app.command()(fetch)
+
+if __name__ == "__main__":
+    app(prog_name="python -m cli")
