@@ -39,7 +39,7 @@ def splits_of(name: str) -> list[HubSplit]:
     download; one that does not has to be fetched whole to know.
     """
     try:
-        import datasets  # type: ignore[import-not-found, unused-ignore]
+        import datasets
     except ImportError as error:
         raise UnusableError(f"fetch needs Hugging Face datasets: python -m pip install {LIBRARY}") from error
     if not Path(name).is_dir():
