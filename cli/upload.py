@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cli.outcome import UnusableError
-from shared.azureml.arm import CONNECT_TIMEOUT, READ_TIMEOUT
 from shared.datasets.paths import SETTINGS_FILE, split_of
 from shared.names import DATASETS, uploaded_blob
+from shared.timeouts import DEFAULT_TIMEOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +35,7 @@ def upload(
     from azure.storage.blob import BlobServiceClient
 
     blobs: list[str] = []
-    with BlobServiceClient(
-        account_url, credential=credential, connection_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT
-    ) as service:
+    with BlobServiceClient(account_url, credential=credential, **DEFAULT_TIMEOUTS.options()) as service:
         for file in files_of(folder):
             name = uploaded_blob(dataset, version, file.name)
             done = 0

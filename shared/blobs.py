@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared import names
-from shared.azureml.arm import CONNECT_TIMEOUT, READ_TIMEOUT
 from shared.azureml.translate import translated
 from shared.blob_download import BlobDownload
 from shared.errors import PermanentError, TransientError
 from shared.lifecycle.decide import CopyState
+from shared.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, BlobServiceClient
@@ -50,9 +50,9 @@ class UploadedContent:
 class Blobs:
     """Raises TransientError, PermanentError or DroptuneError, and BlobChangedError where an ETag was given."""
 
-    def __init__(self, service: BlobServiceClient) -> None:
+    def __init__(self, service: BlobServiceClient, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
         self._service = service
-        self._download = BlobDownload(service.credential, connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT)
+        self._download = BlobDownload(service.credential, connect_timeout=timeouts.connect, read_timeout=timeouts.read)
 
     def uploaded(self, prefix: str = "") -> Iterator[UploadedFile]:
         """Everything below a prefix of `datasets`."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import ConfigurationError
+from shared.timeouts import Timeouts
 
 STORAGE_CONNECTION = "STORAGE"
 """Prefix of the identity-based connection that triggers and SDK clients share."""
@@ -121,6 +122,10 @@ class Settings:
     lifecycle_topic_endpoint: str = _setting(
         "Endpoint of the Event Grid topic for lifecycle events; empty: none are published.", ""
     )
+    connect_timeout_seconds: float = _setting("Time-out of connecting to an Azure service.", 5.0, minimum=0.001)
+    read_timeout_seconds: float = _setting(
+        "Time-out of an Azure service's answer, between two pieces of it.", 30.0, minimum=0.001
+    )
     arm_endpoint: str = _setting("Azure Resource Manager.", "https://management.azure.com")
     azureml_audience: str = _setting("Audience of Azure Machine Learning tokens.", "https://ml.azure.com")
     registry_discovery_endpoint: str = _setting("Registry discovery; empty: the public cloud's in the region.", "")
@@ -133,6 +138,10 @@ class Settings:
             f"/subscriptions/{self.azure_subscription_id}/resourceGroups/{self.azure_resource_group}"
             f"/providers/Microsoft.MachineLearningServices/workspaces/{self.azureml_workspace}"
         )
+
+    @property
+    def timeouts(self) -> Timeouts:
+        return Timeouts(self.connect_timeout_seconds, self.read_timeout_seconds)
 
     @property
     def is_public_cloud(self) -> bool:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared import names
-from shared.azureml.arm import CONNECT_TIMEOUT, READ_TIMEOUT, ArmClient
+from shared.azureml.arm import ArmClient
 from shared.azureml.sdk import SdkClient
 from shared.blobs import Blobs
 from shared.clock import utc_now
@@ -35,10 +35,16 @@ if TYPE_CHECKING:
     from shared.idle.sweep import Sweep
     from shared.serving.scoring import ScoringClient
 
-_PATIENCE: dict[str, Any] = {"connection_timeout": CONNECT_TIMEOUT, "read_timeout": READ_TIMEOUT, "retry_total": 2}
-_CORE_PATIENCE = {**_PATIENCE, "retry_status": 0, "retry_backoff_max": 4}
+_CORE_PATIENCE: dict[str, Any] = {"retry_total": 2, "retry_status": 0, "retry_backoff_max": 4}
 """For azure-core's policy, which would try tables and topics for minutes, inside of a function."""
-_STORAGE_PATIENCE = {**_PATIENCE, "initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
+_IDENTITY_PATIENCE = {**_CORE_PATIENCE, "retry_status": 2}
+"""The identity endpoint of an instance that has just started may say "later" for a moment."""
+_STORAGE_PATIENCE: dict[str, Any] = {
+    "retry_total": 2,
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "random_jitter_range": 1,
+}
 """For the storage SDKs' policy, whose pauses are 15 s and more by default."""
 
 
@@ -111,12 +117,16 @@ class Services:
     def _credential(self) -> TokenCredential:
         from azure.identity import DefaultAzureCredential
 
-        client_id = self.settings.azure_client_id
-        return DefaultAzureCredential(managed_identity_client_id=client_id) if client_id else DefaultAzureCredential()
+        options: dict[str, Any] = {**self.settings.timeouts.options(), **_IDENTITY_PATIENCE}
+        if self.settings.azure_client_id:
+            options["managed_identity_client_id"] = self.settings.azure_client_id
+        return DefaultAzureCredential(**options)
 
     @functools.cached_property
     def _arm(self) -> ArmClient:
-        return ArmClient(self.settings.arm_endpoint, self.settings.workspace_id, self._credential)
+        return ArmClient(
+            self.settings.arm_endpoint, self.settings.workspace_id, self._credential, self.settings.timeouts
+        )
 
     @functools.cached_property
     def _sdk(self) -> SdkClient:
@@ -130,6 +140,7 @@ class Services:
             TableServiceClient(
                 self.settings.storage_table_uri,
                 credential=self._credential,
+                **self.settings.timeouts.options(),
                 **_CORE_PATIENCE,
             )
         )
@@ -142,6 +153,7 @@ class Services:
             QueueServiceClient(
                 self.settings.storage_queue_uri,
                 credential=self._credential,
+                **self.settings.timeouts.options(),
                 **_STORAGE_PATIENCE,
             )
         )
@@ -154,8 +166,10 @@ class Services:
             BlobServiceClient(
                 self.settings.storage_blob_uri,
                 credential=self._credential,
+                **self.settings.timeouts.options(),
                 **_STORAGE_PATIENCE,
-            )
+            ),
+            self.settings.timeouts,
         )
 
     @functools.cached_property
@@ -177,6 +191,7 @@ class Services:
         return EventGridPublisherClient(
             self.settings.lifecycle_topic_endpoint,
             self._credential,
+            **self.settings.timeouts.options(),
             **_CORE_PATIENCE,
         )
 

@@ -16,6 +16,7 @@ from shared.azureml.parse import parse_deployment, parse_endpoint, parse_job, ru
 from shared.azureml.resources import DeploymentRequest, Job, OnlineDeployment, OnlineEndpoint
 from shared.azureml.translate import translated
 from shared.errors import TransientError
+from shared.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -25,18 +26,17 @@ API_VERSION = "2024-01-01-preview"
 """Of jobs, online endpoints and deployments."""
 WORKSPACE_API_VERSION = "2024-10-01-preview"
 
-CONNECT_TIMEOUT = 5
-READ_TIMEOUT = 30
-"""Seconds; azure-core's defaults are 300 each, longer than some functions live."""
-
 
 class ArmClient:
     """Raises TransientError, PermanentError or DroptuneError; what does not exist is None."""
 
-    def __init__(self, arm_endpoint: str, workspace_id: str, credential: TokenCredential) -> None:
+    def __init__(
+        self, arm_endpoint: str, workspace_id: str, credential: TokenCredential, timeouts: Timeouts = DEFAULT_TIMEOUTS
+    ) -> None:
         self._base = arm_endpoint.rstrip("/")
         self._workspace_id = workspace_id
         self._credential = credential
+        self._timeouts = timeouts
         self._lock = threading.Lock()
         self._client: ARMPipelineClient[Any, Any] | None = None
         self._workspace: Mapping[str, Any] | None = None
@@ -243,8 +243,7 @@ class ArmClient:
                         RetryPolicy(retry_total=2, retry_status=0, retry_backoff_factor=0.4, retry_backoff_max=4),
                         ARMChallengeAuthenticationPolicy(self._credential, f"{self._base}/.default"),
                     ],
-                    connection_timeout=CONNECT_TIMEOUT,
-                    read_timeout=READ_TIMEOUT,
+                    **self._timeouts.options(),
                 )
             return self._client
 

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from shared.azureml.arm import CONNECT_TIMEOUT, READ_TIMEOUT
 from shared.azureml.resources import BaseModel, JobRequest
 from shared.azureml.translate import translated
 from shared.errors import PermanentError
@@ -112,8 +111,7 @@ class SdkClient:
                 self._credential,
                 **scope,
                 **_cloud(self._settings),
-                connection_timeout=CONNECT_TIMEOUT,
-                read_timeout=READ_TIMEOUT,
+                **self._settings.timeouts.options(),
                 retry_total=2,
                 retry_status=0,
                 show_progress=False,

@@ -33,10 +33,6 @@ BATCH_SIZE = 50
 MAX_SPAN = timedelta(days=1)
 """Of one call: 50 endpoints and a day are 4 MB of JSON, which the SDK takes 3 s to parse."""
 
-CONNECT_TIMEOUT = 5
-READ_TIMEOUT = 30
-"""Seconds."""
-
 _METRIC_PART = "/providers/microsoft.insights/metrics/"
 _PUBLIC_AUDIENCE = "https://metrics.monitor.azure.com"
 
@@ -48,6 +44,7 @@ class RequestMetrics:
         region = f"https://{settings.azure_location}.metrics.monitor.azure.com"
         self._endpoint = settings.metrics_endpoint or region
         self._credential = credential
+        self._timeouts = settings.timeouts
         self._lock = threading.Lock()
         self._client: MetricsClient | None = None
 
@@ -109,8 +106,7 @@ class RequestMetrics:
                     self._credential,
                     audience=audience_of(self._endpoint),
                     retry_total=0,
-                    connection_timeout=CONNECT_TIMEOUT,
-                    read_timeout=READ_TIMEOUT,
+                    **self._timeouts.options(),
                 )
             return self._client
 
