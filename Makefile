@@ -7,7 +7,7 @@ STATE ?=
 SETTINGS ?=
 WORKERS ?= 2
 
-.PHONY: demo up cloud test simulate mutants crash crowd soak bench-localcloud bench-validation check doctor setup clean
+.PHONY: demo up cloud test simulate mutants crash crowd soak bench-localcloud bench-validation package check doctor setup clean
 
 demo: setup
 	@$(PY) -m demo $(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
@@ -59,6 +59,14 @@ SHIPPED := function_app.py handlers shared host.json requirements.txt constraint
 doctor: setup
 	@rm -rf .localcloud/shipped && mkdir -p .localcloud/shipped && cp -r $(SHIPPED) .localcloud/shipped
 	.venv/bin/azure-functions-doctor doctor --path .localcloud/shipped --profile deploy
+
+# What is deployed, with byte-code that counts whatever a ZIP file makes of the times of the files.
+PACKAGE ?= .localcloud/package
+package:
+	@rm -rf "$(PACKAGE)" && mkdir -p "$(PACKAGE)"
+	@cp -r $(filter-out .funcignore,$(SHIPPED)) "$(PACKAGE)"
+	@find "$(PACKAGE)" -name __pycache__ -prune -exec rm -r {} +
+	@$(PYTHON) -m compileall -q --invalidation-mode unchecked-hash "$(PACKAGE)"
 
 setup: .venv/.installed node_modules/.installed
 
