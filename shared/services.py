@@ -25,10 +25,10 @@ from shared.lifecycle.reconcile import Reconciler
 from shared.lifecycle.replay import Replayer
 from shared.lifecycle.smoke_stage import SmokeStage
 from shared.lifecycle.status import Status
+from shared.lifecycle.topic import Topic
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
-    from azure.eventgrid import EventGridPublisherClient
 
     from shared.clock import Clock
     from shared.idle.metrics import RequestMetrics
@@ -185,15 +185,8 @@ class Services:
         return RequestMetrics(self.settings, self._credential)
 
     @functools.cached_property
-    def _publisher(self) -> EventGridPublisherClient:
-        from azure.eventgrid import EventGridPublisherClient
-
-        return EventGridPublisherClient(
-            self.settings.lifecycle_topic_endpoint,
-            self._credential,
-            **self.settings.timeouts.options(),
-            **_CORE_PATIENCE,
-        )
+    def _publisher(self) -> Topic:
+        return Topic(self.settings.lifecycle_topic_endpoint, self._credential, self.settings.timeouts, _CORE_PATIENCE)
 
 
 @functools.cache

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from azure.core.messaging import CloudEvent
-    from azure.eventgrid import EventGridPublisherClient
 
     from shared.lifecycle.ledger import Ledger, Versioned
+    from shared.lifecycle.topic import Topic
     from shared.lifecycle.tuning import HistoryEntry, Tuning
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ TYPE_PREFIX = "droptune.tuning."
 
 
 class LifecycleEvents:
-    def __init__(self, ledger: Ledger, source: str, publisher: Callable[[], EventGridPublisherClient] | None) -> None:
+    def __init__(self, ledger: Ledger, source: str, publisher: Callable[[], Topic] | None) -> None:
         """`source` is the workspace's id; `publisher` None: there is no topic, nothing is published."""
         self._ledger = ledger
         self._source = source

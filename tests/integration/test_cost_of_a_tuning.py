@@ -27,7 +27,13 @@ from tests.integration.whole_life import Life, at_once
 pytestmark = pytest.mark.localcloud
 ROOT = Path(__file__).resolve().parents[2]
 
-BUDGET: dict[str, dict[str, int]] = {}
+BUDGET: dict[str, dict[str, int]] = {
+    "dataset_settled": {"azureml": 3, "blobs": 6, "events": 1, "ledger": 5, "queues": 1},
+    "dataset_uploaded": {"blobs": 2, "ledger": 3, "queues": 1},
+    "deployment_progress": {"azureml": 18, "blobs": 6, "events": 8, "ledger": 38, "queues": 9},
+    "job_completed": {"ledger": 1, "queues": 1},
+    "smoke_test": {"azureml": 2, "blobs": 4, "events": 1, "ledger": 4, "queues": 1, "scoring": 1},
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,14 @@ class Measured:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
-    with real_subject(tmp_path_factory.mktemp("cloud")) as subject, outgoing_calls(subject._config) as outgoing:
+    with (
+        real_subject(tmp_path_factory.mktemp("cloud")) as subject,
+        outgoing_calls(subject._config) as outgoing,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        # In Azure they are not set: the app itself tells azure-ai-ml which cloud it is in.
+        for name in ("ARM_CLOUD_METADATA_URL", "AZUREML_CURRENT_CLOUD", "REGISTRY_DISCOVERY_ENDPOINT_URL"):
+            patch.delenv(name)
         life = Life(subject, at_once(subject), outgoing.running)
 
         def spend(dataset: str) -> Spent:

@@ -21,7 +21,6 @@ import httpx
 import pytest
 from azure.core.exceptions import HttpResponseError, ServiceResponseError
 from azure.core.pipeline.transport import HttpTransport, RequestsTransport
-from azure.eventgrid import EventGridPublisherClient
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
@@ -46,6 +45,7 @@ from shared.azureml.resources import JobRequest, OnlineEndpoint
 from shared.blobs import Blobs
 from shared.clock import utc_now
 from shared.config import Settings
+from shared.lifecycle.topic import Topic
 from shared.services import Services
 from tests.contract.twins.subject import (
     COMPONENT_ID,
@@ -84,7 +84,7 @@ class RealSubject:
             part.close()
 
     @cached_property
-    def publisher(self) -> EventGridPublisherClient:
+    def publisher(self) -> Topic:
         return self._services._publisher
 
     @cached_property

@@ -21,8 +21,8 @@ from tests.simulation.twins.tables import LedgerTwin
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
-    from azure.eventgrid import EventGridPublisherClient
 
+    from shared.lifecycle.topic import Topic
     from tests.simulation.twins.world import World
 
 
@@ -69,8 +69,8 @@ class TwinServices(Services):
         return self.clients.metrics
 
     @functools.cached_property
-    def _publisher(self) -> EventGridPublisherClient:
-        return cast("EventGridPublisherClient", self.clients.publisher)
+    def _publisher(self) -> Topic:
+        return cast("Topic", self.clients.publisher)
 
 
 @contextmanager
