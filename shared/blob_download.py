@@ -117,7 +117,10 @@ class BlobDownload:
             policies=[
                 RequestIdPolicy(),
                 UserAgentPolicy("droptune"),
-                RetryPolicy(retry_total=3, retry_backoff_factor=_PAUSE_SECONDS),
+                # Connections that fail or break off are counted by `chunks`; here they would multiply.
+                RetryPolicy(
+                    retry_total=2, retry_connect=0, retry_read=0, retry_status=2, retry_backoff_factor=_PAUSE_SECONDS
+                ),
                 BearerTokenCredentialPolicy(self._credential, _SCOPE),
                 NetworkTraceLoggingPolicy(),
             ],
