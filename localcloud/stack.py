@@ -199,6 +199,10 @@ class LocalCloud:
     def function_key(self, name: str = "default") -> str:
         return function_keys(self._state_dir)[name]
 
+    def pid(self, process: str) -> int | None:
+        """Of azurite, azure or functions; None if it was not started."""
+        return self._processes[process].pid if process in self._processes else None
+
     def log_file(self, process: str) -> Path:
         """`process` is azurite, azure or functions. Azurite's access log is another: config.azurite_log."""
         return self._state_dir / "logs" / f"{process}.log"
