@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.messaging import CloudEvent
-from azure.core.pipeline.transport import RequestsTransport
+from azure.core.pipeline.transport import HttpTransport, RequestsTransport
 
 from shared.services import Services
 from tests.unit.https_server import serve
@@ -49,7 +49,8 @@ def silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         server.respond = lambda _: server.stopping.wait()  # type: ignore[assignment]  # its result is of no use
         monkeypatch.setenv("IDENTITY_ENDPOINT", f"{server.url}/token")
         monkeypatch.setenv("IDENTITY_HEADER", "secret")
-        monkeypatch.setattr(RequestsTransport, "sleep", lambda self, duration: None)
+        for transport in (RequestsTransport, HttpTransport):
+            monkeypatch.setattr(transport, "sleep", lambda self, duration: None)
         for name in ("ARM_CLOUD_METADATA_URL", "AZUREML_CURRENT_CLOUD"):
             monkeypatch.delenv(name, raising=False)
         settings = replace(
