@@ -38,7 +38,8 @@ async def main_job(client: httpx.AsyncClient) -> None:
 
     async def call(method: str, path: str, body: object = None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {mint_token('https://management.azure.com', key='k')}"}
-        answer = await client.request(method, WORKSPACE_ID + path, json=body, headers=headers)
+        url = f"{WORKSPACE_ID}{path}?api-version=2023-08-01-preview"
+        answer = await client.request(method, url, json=body, headers=headers)
         assert answer.is_success, answer.text
         return dict(answer.json() or {}) if answer.content else {}
 
