@@ -13,12 +13,14 @@ _END_TO_END = "tests/e2e/"
 _SHARED_CLOUD = "azureml_cloud"
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Before pytest-xdist reads the groups, which it does before any other plugin may change the collected items."""
+    if item.get_closest_marker("xdist_group") is None:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The end-to-end tests first: they take longest, the other workers do the rest meanwhile."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=lambda item: _END_TO_END not in item.nodeid)
 
 
