@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.e2e.crashes.cloud import CrashCloud, crash_cloud
-from tests.e2e.crashes.enumeration import Outcome, Reference, at_random, kill_at_each, reference
+from tests.e2e.crashes.enumeration import TRIES, Outcome, Reference, at_random, kill_at_each, reference
 
 REFERENCES = 3
 KILLS = 20
@@ -44,10 +44,11 @@ def _run(cloud: CrashCloud, every: int, seed: int) -> bool:
     passes = [_pass(cloud, when, known, every) for when in ("before", "after")]
     same, kills = _random(cloud, seed, known)
     deaths = cloud.deaths
-    wanted = sum(len(outcomes) for outcomes in passes) + kills
+    wanted = sum(outcome.kills for outcomes in passes for outcome in outcomes) + kills
     others = [death for death in deaths if death != "-9"]
     print(f"deaths of the host: {len(deaths)}, by SIGKILL {len(deaths) - len(others)}, others {others or 'none'}")
-    return all(outcome.same for outcomes in passes for outcome in outcomes) and same and len(deaths) == wanted
+    right = all(outcome.same or outcome.unmet for outcomes in passes for outcome in outcomes)
+    return right and same and len(deaths) == wanted and not others
 
 
 def _pass(cloud: CrashCloud, when: str, known: Reference, every: int) -> list[Outcome]:
@@ -60,7 +61,7 @@ def _pass(cloud: CrashCloud, when: str, known: Reference, every: int) -> list[Ou
 
 
 def _say(number: int, outcome: Outcome) -> None:
-    word = "same end" if outcome.same else "NOT KILLED" if not outcome.kills else "DIFFERENT"
+    word = "same end" if outcome.same else "not met" if outcome.unmet else "WRONG"
     lost = f"  (not noted: {'; '.join(outcome.lost)})" if outcome.lost else ""
     print(f"{number:4d}  {word}  {outcome.seconds:5.1f} s  {outcome.moment}{lost}", flush=True)
     for line in outcome.differences:
@@ -70,7 +71,11 @@ def _say(number: int, outcome: Outcome) -> None:
 def _sum_up(when: str, outcomes: Sequence[Outcome]) -> None:
     kills = sum(outcome.kills for outcome in outcomes)
     same = sum(outcome.same for outcome in outcomes)
-    print(f"{when}: {len(outcomes)} side effects, {kills} kills, {same} same end states", flush=True)
+    met = [outcome for outcome in outcomes if not outcome.unmet]
+    print(f"{when}: {len(met)} side effects, {kills} kills, {same} same end states", end="", flush=True)
+    if unmet := len(outcomes) - len(met):
+        print(f" ({unmet} more looks of slower runs were not met again in {TRIES} runs)", end="")
+    print(flush=True)
 
 
 def _random(cloud: CrashCloud, seed: int, known: Reference) -> tuple[bool, int]:

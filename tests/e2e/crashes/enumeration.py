@@ -45,6 +45,11 @@ class Outcome:
     def same(self) -> bool:
         return self.kills > 0 and not self.differences
 
+    @property
+    def unmet(self) -> bool:
+        """One look more than this run needed, which is no effect of every main job."""
+        return self.kills == 0 and self.moment.occurrence > 1 and not self.differences
+
 
 def reference(cloud: CrashCloud, runs: int) -> Reference:
     """The effects that each of so many undisturbed main jobs has, in the order of the first."""
