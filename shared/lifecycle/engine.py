@@ -97,8 +97,8 @@ class Lifecycle:
         self.wake(after, now)
 
     def wake(self, tuning: Tuning, now: datetime) -> None:
-        """Send the message that makes the next look happen; ended and live tunings need none."""
-        if tuning.ended or tuning.state is State.LIVE:
+        """Send the message that makes the next look happen; ended ones need none, nor live ones without an error."""
+        if tuning.ended or (tuning.state is State.LIVE and not tuning.last_error):
             return
         delay = (tuning.wake_at - now).total_seconds()
         if tuning.state is State.TESTING:

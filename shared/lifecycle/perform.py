@@ -66,7 +66,7 @@ class Performer:
             case actions.Wait(why):
                 return tuning.waiting(now, self.patience(tuning), why)
             case actions.Nothing():
-                return tuning
+                return tuning if tuning.ended else replace(tuning, errors=0, last_error="")
             case actions.CopySplits(splits):
                 return self._copy(tuning, splits, now)
             case actions.QueueForSlot():

@@ -107,7 +107,8 @@ class Reconciler:
                 continue
             if tuning.state is State.LIVE:
                 record = records.get(tuning.dataset)
-                due = record is None or record.value.live != tuning.id or _deleting(record.value)
+                astray = record is None or record.value.live != tuning.id or _deleting(record.value)
+                due = astray or (tuning.last_error != "" and self._overdue(tuning.wake_at, now))
             else:
                 due = self._overdue(tuning.wake_at, now)
             if due:

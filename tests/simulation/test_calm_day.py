@@ -133,3 +133,19 @@ def test_a_newer_version_takes_the_traffic_and_the_older_one_is_removed() -> Non
     assert (rows["v1"].state, rows["v2"].state) == (State.SUPERSEDED, State.LIVE)
     (endpoint,) = day.cloud.endpoints.visible()
     assert list(endpoint.deployments) == [rows["v2"].deployment]
+
+
+def test_an_error_about_a_live_tuning_is_shown_until_the_next_look_at_it_which_follows() -> None:
+    """Messages about it are hints; one that its worker died of too often must not stay its last error for ever."""
+    day = Day()
+    day.upload("chats", "v1")
+    day.pass_by(120)
+    live = day.tuning("chats")
+    message = json.dumps({"tuning_id": live.id}).encode()
+    day.services.poison_messages.received(names.DEPLOYMENT_PROGRESS_QUEUE, message)
+    shown = day.tuning("chats")
+    assert shown.errors == 1
+    assert "given up" in shown.last_error
+    day.pass_by(5)
+    after = day.tuning("chats")
+    assert (after.state, after.errors, after.last_error) == (State.LIVE, 0, "")

@@ -73,7 +73,9 @@ class CrashCloud:
         found: dict[str, str] = dict.fromkeys(datasets, "unknown")
         for item in answer["tunings"]:
             if item["dataset"] in found:
-                found[item["dataset"]] = item["state"]
+                # An error about one that is live is followed by another look.
+                shown = item["last_error"] if item["state"] == "live" else ""
+                found[item["dataset"]] = shown or item["state"]
         for item in answer["collecting"]:
             if item["dataset"] in found:
                 found[item["dataset"]] = "collecting"
