@@ -124,14 +124,16 @@ def other_endpoint(azureml_cloud: Cloud, good_model: str) -> str:
 
 @pytest.fixture
 def invoke_header() -> Iterator[dict[str, str]]:
-    """The SDK's process-wide header dictionary, as it was before once the test is over."""
+    """The SDK's process-wide header dictionary, without what other tests' calls leaked into it, and left so."""
     from azure.ai.ml.constants._endpoint import EndpointInvokeFields
 
     header: dict[str, str] = EndpointInvokeFields.DEFAULT_HEADER
-    before = dict(header)
+    clean = {"Content-Type": "application/json"}
+    header.clear()
+    header.update(clean)
     yield header
     header.clear()
-    header.update(before)
+    header.update(clean)
 
 
 def test_scoring_with_the_sdk_pins_later_calls_to_the_deployment_of_an_earlier_one(
