@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from handlers import (
+    costs,
     dataset_settled,
     dataset_uploaded,
     deployment_progress,
@@ -25,5 +26,6 @@ for module in (
     idle_cleanup,
     reconcile,
     status_api,
+    costs,
 ):
     app.register_functions(module.blueprint)

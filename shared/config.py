@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +19,30 @@ STORAGE_CONNECTION = "STORAGE"
 _REQUIRED: Any = dataclasses.MISSING
 
 
-def _setting(doc: str, default: Any = _REQUIRED, *, name: str | None = None, minimum: float | None = None) -> Any:
-    metadata = {"doc": doc, "name": name, "minimum": minimum}
+def _setting(
+    doc: str,
+    default: Any = _REQUIRED,
+    *,
+    name: str | None = None,
+    minimum: float | None = None,
+    check: Callable[[str], object] | None = None,
+) -> Any:
+    """`check` raises ValueError for a text that is none."""
+    metadata = {"doc": doc, "name": name, "minimum": minimum, "check": check}
     if default is _REQUIRED:
         return field(metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def _prices(raw: str) -> None:
+    from shared.costs.overrides import parse_prices
+
+    parse_prices(raw)
+
+
+def _currency(raw: str) -> None:
+    if not re.fullmatch(r"[A-Z]{3}", raw, re.ASCII):
+        raise ValueError("must be a currency's code of three capital letters")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +139,17 @@ class Settings:
     max_deletions_per_sweep: int = _setting("At most so many endpoints are deleted by one sweep.", 5, minimum=0)
     reconcile_schedule: str = _setting("NCRONTAB schedule of `reconcile`.", "0 */5 * * * *")
 
+    prices: str = _setting(
+        'Prices per instance and hour that win over the list, as JSON: `{"Standard_NC24ads_A100_v4": 3.67}`.',
+        "",
+        check=_prices,
+    )
+    price_currency: str = _setting("Currency of all prices.", "USD", check=_currency)
+    prices_endpoint: str = _setting(
+        "Azure Retail Prices API; empty: it is not asked, so that only `PRICES` are known.",
+        "https://prices.azure.com/api/retail/prices",
+    )
+
     lifecycle_topic_endpoint: str = _setting(
         "Endpoint of the Event Grid topic for lifecycle events; empty: none are published.", ""
     )
@@ -178,6 +209,8 @@ def _parse(raw: str, item: dataclasses.Field[Any]) -> Any:
             raise ValueError("must be true or false")
         return lowered == "true"
     if item.type not in ("int", "float"):
+        if check := item.metadata["check"]:
+            check(raw)
         return raw
     try:
         number: int | float = int(raw) if item.type == "int" else float(raw)

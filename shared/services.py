@@ -13,6 +13,9 @@ from shared.azureml.sdk import SdkClient
 from shared.blobs import Blobs
 from shared.clock import utc_now
 from shared.config import Settings, settings
+from shared.costs.prices import Prices
+from shared.costs.retail import RetailPrices
+from shared.costs.statement import Statement
 from shared.lifecycle.engine import Lifecycle
 from shared.lifecycle.events import LifecycleEvents
 from shared.lifecycle.examine import Examiner
@@ -99,6 +102,14 @@ class Services:
         return Status(self.lifecycle)
 
     @functools.cached_property
+    def prices(self) -> Prices:
+        return Prices(self.settings, self._ledger, lambda: self._retail_prices, self.clock)
+
+    @functools.cached_property
+    def statement(self) -> Statement:
+        return Statement(self.settings, self._ledger, self.clock)
+
+    @functools.cached_property
     def sweep(self) -> Sweep:
         from shared.idle.sweep import Sweep
 
@@ -183,6 +194,10 @@ class Services:
         from shared.idle.metrics import RequestMetrics
 
         return RequestMetrics(self.settings, self._credential)
+
+    @functools.cached_property
+    def _retail_prices(self) -> RetailPrices:
+        return RetailPrices(self.settings.prices_endpoint, self.settings.timeouts)
 
     @functools.cached_property
     def _publisher(self) -> Topic:

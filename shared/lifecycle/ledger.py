@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 import msgspec
 
 from shared import names
 from shared.azureml.translate import translated
+from shared.costs.records import CostRecord, PriceRecord
 from shared.errors import RaceLostError
 from shared.lifecycle.job_slots import JobSlots
 from shared.lifecycle.records import DatasetVersion, EndpointRecord
@@ -18,19 +19,19 @@ from shared.lifecycle.tuning import Tuning
 if TYPE_CHECKING:
     from azure.data.tables import TableClient, TableServiceClient
 
-Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord, JobSlots)
+Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord, JobSlots, CostRecord, PriceRecord)
+AnyRow = Tuning | DatasetVersion | EndpointRecord | JobSlots | CostRecord | PriceRecord
 
 _TUNING_PARTITION = "tuning"
 _ENDPOINT_PARTITION = "endpoint"
 _SLOTS_PARTITION = "slots"
 _JOB_SLOTS = "jobs"
+_PRICE_PARTITION = "price"
 _MAX_CHARACTERS = 32_000
 
 # Made at import, which one thread does: msgspec 0.22 builds what it knows of a dataclass at the first decoding, and two
 # threads that do so at the same time can end the process with a segmentation fault.
-_DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (Tuning, DatasetVersion, EndpointRecord, JobSlots)
-}
+_DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(kind) for kind in get_args(AnyRow)}
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,28 @@ class Ledger:
         """The one row of job slots; one that was never written is empty."""
         return self._get(names.SLOTS_TABLE, _SLOTS_PARTITION, _JOB_SLOTS, JobSlots) or Versioned(JobSlots(), "")
 
+    def cost(self, dataset: str, key: str) -> Versioned[CostRecord] | None:
+        return self._get(names.COSTS_TABLE, dataset, key, CostRecord)
+
+    def costs(self, dataset: str = "") -> Iterator[Versioned[CostRecord]]:
+        """Of one dataset, or of all."""
+        return self._some(names.COSTS_TABLE, CostRecord, {"PartitionKey": dataset} if dataset else {})
+
+    def running_costs(self, dataset: str = "") -> Iterator[Versioned[CostRecord]]:
+        """Those that have not ended."""
+        wanted = {"state": "running"}
+        return self._some(names.COSTS_TABLE, CostRecord, wanted | ({"PartitionKey": dataset} if dataset else {}))
+
+    def unpriced_costs(self) -> Iterator[Versioned[CostRecord]]:
+        """Those that have ended, and whose price is not known."""
+        return self._some(names.COSTS_TABLE, CostRecord, {"state": "unpriced"})
+
+    def price(self, key: str) -> Versioned[PriceRecord] | None:
+        return self._get(names.PRICES_TABLE, _PRICE_PARTITION, key, PriceRecord)
+
+    def prices(self) -> Iterator[Versioned[PriceRecord]]:
+        return self._all(names.PRICES_TABLE, PriceRecord)
+
     def put(self, row: Versioned[Row]) -> Versioned[Row]:
         """Insert (empty ETag) or replace the row if nobody else did since; returns it with its new ETag."""
         from azure.core import MatchConditions
@@ -108,23 +131,34 @@ class Ledger:
             for entity in self._client(table).list_entities():
                 yield _from_entity(entity, kind)
 
+    def _some(self, table: str, kind: type[Row], wanted: Mapping[str, str]) -> Iterator[Versioned[Row]]:
+        """Rows whose properties have these values."""
+        query = " and ".join(f"{name} eq @{name}" for name in wanted)
+        with translated(f"list {table}"):
+            for entity in self._client(table).query_entities(query, parameters=dict(wanted)):
+                yield _from_entity(entity, kind)
+
     def _client(self, table: str) -> TableClient:
         if table not in self._clients:
             self._clients[table] = self._service.get_table_client(table)
         return self._clients[table]
 
 
-def _address(value: Tuning | DatasetVersion | EndpointRecord | JobSlots) -> tuple[str, str, str]:
+def _address(value: AnyRow) -> tuple[str, str, str]:
     if isinstance(value, Tuning):
         return names.TUNINGS_TABLE, _TUNING_PARTITION, value.id
     if isinstance(value, DatasetVersion):
         return names.VERSIONS_TABLE, value.dataset, value.version
     if isinstance(value, JobSlots):
         return names.SLOTS_TABLE, _SLOTS_PARTITION, _JOB_SLOTS
+    if isinstance(value, CostRecord):
+        return names.COSTS_TABLE, value.dataset, value.key
+    if isinstance(value, PriceRecord):
+        return names.PRICES_TABLE, _PRICE_PARTITION, value.key
     return names.ENDPOINTS_TABLE, _ENDPOINT_PARTITION, value.dataset
 
 
-def _to_entity(value: Tuning | DatasetVersion | EndpointRecord | JobSlots, partition: str, key: str) -> dict[str, Any]:
+def _to_entity(value: AnyRow, partition: str, key: str) -> dict[str, Any]:
     """The body as JSON in a few string properties, each below the table's limit, plus the state for people."""
     body = msgspec.json.encode(value).decode()
     parts = [body[start : start + _MAX_CHARACTERS] for start in range(0, len(body), _MAX_CHARACTERS)]

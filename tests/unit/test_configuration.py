@@ -66,6 +66,14 @@ def test_a_number_that_is_none_is_refused(raw: str) -> None:
         Settings.from_environment({**REQUIRED, "IDLE_AFTER_MINUTES": raw})
 
 
+@pytest.mark.parametrize(
+    ("name", "raw"), [("PRICES", "3.67"), ("PRICES", '{"Standard_F2s_v2": -1}'), ("PRICE_CURRENCY", "dollars")]
+)
+def test_prices_that_are_none_are_refused(name: str, raw: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        Settings.from_environment({**REQUIRED, name: raw})
+
+
 def test_a_fresh_deployment_only_reports_idle_endpoints() -> None:
     assert Settings.from_environment(REQUIRED).idle_dry_run is True
 

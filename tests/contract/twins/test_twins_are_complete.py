@@ -11,12 +11,14 @@ import pytest
 from shared.azureml.arm import ArmClient
 from shared.azureml.sdk import SdkClient
 from shared.blobs import Blobs
+from shared.costs.retail import RetailPrices
 from shared.lifecycle.ledger import Ledger
 from shared.lifecycle.queues import WakeUps
 from shared.services import Services
 from shared.serving.scoring import ScoringClient
 from tests.simulation.twins.arm import ArmTwin
 from tests.simulation.twins.blobs import BlobsTwin
+from tests.simulation.twins.prices import RetailPricesTwin
 from tests.simulation.twins.queues import WakeUpsTwin
 from tests.simulation.twins.sdk import SdkTwin
 from tests.simulation.twins.services import TwinServices
@@ -30,6 +32,7 @@ PAIRS: list[tuple[type, type]] = [
     (ArmClient, ArmTwin),
     (SdkClient, SdkTwin),
     (ScoringClient, ScoringTwin),
+    (RetailPrices, RetailPricesTwin),
 ]
 LIFECYCLE = {
     "lifecycle",
@@ -40,6 +43,8 @@ LIFECYCLE = {
     "reconciler",
     "replayer",
     "status",
+    "prices",
+    "statement",
     "sweep",
 }
 """What Services puts together of clients, settings and clock: real in the simulation."""

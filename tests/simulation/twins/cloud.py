@@ -13,6 +13,7 @@ from tests.simulation.twins.blobs import BlobStore, BlobsTwin
 from tests.simulation.twins.endpoints import Endpoints
 from tests.simulation.twins.jobs import Jobs
 from tests.simulation.twins.models import Models
+from tests.simulation.twins.prices import PriceList, RetailPricesTwin
 from tests.simulation.twins.queues import Queues, WakeUpsTwin
 from tests.simulation.twins.registry import Registry
 from tests.simulation.twins.sdk import SdkTwin
@@ -45,6 +46,7 @@ class TwinCloud:
         self.endpoints = Endpoints(world, self.models)
         self.usage = Usage(world)
         self.topic = Topic()
+        self.prices = PriceList()
 
 
 @dataclass
@@ -82,3 +84,4 @@ class Clients:
         self.scoring = ScoringTwin(world, cloud.endpoints, cloud.usage)
         self.metrics = MetricsTwin(world, cloud.endpoints, cloud.usage)
         self.publisher = PublisherTwin(world, cloud.topic)
+        self.retail = RetailPricesTwin(world, cloud.prices)

@@ -14,6 +14,7 @@ from shared.services import Services
 from tests.simulation.twins.arm import ArmTwin
 from tests.simulation.twins.blobs import BlobsTwin
 from tests.simulation.twins.cloud import Clients, TwinCloud
+from tests.simulation.twins.prices import RetailPricesTwin
 from tests.simulation.twins.queues import WakeUpsTwin
 from tests.simulation.twins.sdk import SdkTwin
 from tests.simulation.twins.serving import MetricsTwin, ScoringTwin
@@ -67,6 +68,10 @@ class TwinServices(Services):
     @functools.cached_property
     def _metrics(self) -> MetricsTwin:
         return self.clients.metrics
+
+    @functools.cached_property
+    def _retail_prices(self) -> RetailPricesTwin:
+        return self.clients.retail
 
     @functools.cached_property
     def _publisher(self) -> Topic:

@@ -9,14 +9,15 @@ from typing import TypeVar
 import msgspec
 
 from shared import names
+from shared.costs.records import CostRecord, PriceRecord
 from shared.errors import RaceLostError, TransientError
 from shared.lifecycle.job_slots import JobSlots
-from shared.lifecycle.ledger import Ledger, Versioned
+from shared.lifecycle.ledger import AnyRow, Ledger, Versioned
 from shared.lifecycle.records import DatasetVersion, EndpointRecord
 from shared.lifecycle.tuning import Tuning
 from tests.simulation.twins.world import World
 
-Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord, JobSlots)
+Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord, JobSlots, CostRecord, PriceRecord)
 Key = tuple[str, str]
 """Partition and row key."""
 
@@ -76,6 +77,30 @@ class LedgerTwin(Ledger):
         row = self._read("ledger.job_slots", names.SLOTS_TABLE, ("slots", "jobs"), JobSlots)
         return row or Versioned(JobSlots(), "")
 
+    def cost(self, dataset: str, key: str) -> Versioned[CostRecord] | None:
+        return self._read("ledger.cost", names.COSTS_TABLE, (dataset, key), CostRecord)
+
+    def costs(self, dataset: str = "") -> Iterator[Versioned[CostRecord]]:
+        for row in self._list("ledger.costs", names.COSTS_TABLE, CostRecord):
+            if dataset in ("", row.value.dataset):
+                yield row
+
+    def running_costs(self, dataset: str = "") -> Iterator[Versioned[CostRecord]]:
+        for row in self._list("ledger.running_costs", names.COSTS_TABLE, CostRecord):
+            if row.value.state == "running" and dataset in ("", row.value.dataset):
+                yield row
+
+    def unpriced_costs(self) -> Iterator[Versioned[CostRecord]]:
+        for row in self._list("ledger.unpriced_costs", names.COSTS_TABLE, CostRecord):
+            if row.value.state == "unpriced":
+                yield row
+
+    def price(self, key: str) -> Versioned[PriceRecord] | None:
+        return self._read("ledger.price", names.PRICES_TABLE, ("price", key), PriceRecord)
+
+    def prices(self) -> Iterator[Versioned[PriceRecord]]:
+        return self._list("ledger.prices", names.PRICES_TABLE, PriceRecord)
+
     def put(self, row: Versioned[Row]) -> Versioned[Row]:
         table, key = _address(row.value)
         body = msgspec.json.encode(row.value)
@@ -103,11 +128,15 @@ class LedgerTwin(Ledger):
             yield Versioned(msgspec.json.decode(body, type=kind), etag)
 
 
-def _address(value: Tuning | DatasetVersion | EndpointRecord | JobSlots) -> tuple[str, Key]:
+def _address(value: AnyRow) -> tuple[str, Key]:
     if isinstance(value, Tuning):
         return names.TUNINGS_TABLE, ("tuning", value.id)
     if isinstance(value, DatasetVersion):
         return names.VERSIONS_TABLE, (value.dataset, value.version)
     if isinstance(value, JobSlots):
         return names.SLOTS_TABLE, ("slots", "jobs")
+    if isinstance(value, CostRecord):
+        return names.COSTS_TABLE, (value.dataset, value.key)
+    if isinstance(value, PriceRecord):
+        return names.PRICES_TABLE, ("price", value.key)
     return names.ENDPOINTS_TABLE, ("endpoint", value.dataset)

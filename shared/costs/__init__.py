@@ -1,0 +1,1 @@
+"""What tunings cost: prices, the books of what existed, reports, the budget."""
