@@ -15,4 +15,4 @@ def deployment_progress(message: func.QueueMessage) -> None:
     from shared.services import services
 
     wake_up = parse_tuning_message(message.get_body())
-    services().lifecycle.advance(wake_up.tuning_id, wake_up.due)
+    services().lifecycle.advance(wake_up.tuning_id, wake_up.due, wake_up.traceparent)

@@ -11,3 +11,4 @@ def idle_cleanup(timer: func.TimerRequest) -> None:
     from shared.services import services
 
     services().sweep.run()
+    services().telemetry.flush()

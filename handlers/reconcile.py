@@ -11,3 +11,4 @@ def reconcile(timer: func.TimerRequest) -> None:
     from shared.services import services
 
     services().reconciler.run()
+    services().telemetry.flush()

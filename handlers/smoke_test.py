@@ -14,4 +14,5 @@ def smoke_test(message: func.QueueMessage) -> None:
     from shared.lifecycle.queues import parse_tuning_message
     from shared.services import services
 
-    services().smoke_stage.run(parse_tuning_message(message.get_body()).tuning_id)
+    wake_up = parse_tuning_message(message.get_body())
+    services().smoke_stage.run(wake_up.tuning_id, wake_up.traceparent)

@@ -32,10 +32,16 @@ if TYPE_CHECKING:
     from localcloud.monitor import Monitor
     from localcloud.request_log import RequestLog
     from localcloud.routing import Operation
+    from localcloud.telemetry import Collector
 
 
 def routes(
-    azureml: AzureML, monitor: Monitor, faults: Faults, requests: RequestLog, operations: Sequence[Operation]
+    azureml: AzureML,
+    monitor: Monitor,
+    faults: Faults,
+    requests: RequestLog,
+    operations: Sequence[Operation],
+    collector: Collector,
 ) -> list[Route]:
     """`operations` are those that can be named in a fault."""
 
@@ -116,6 +122,8 @@ def routes(
         _route("POST", "/progress", progress),
         _route("POST", "/advance", advance),
         _route("POST", "/monitor", trouble),
+        _route("POST", "/telemetry/v1/{signal}", collector.export),
+        _route("GET", "/telemetry/{signal}", collector.kept),
         *control_limits.routes(azureml.limits, _route),
     ]
 

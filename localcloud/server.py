@@ -32,6 +32,7 @@ from localcloud.outbox import Outbox
 from localcloud.request_log import RequestLog
 from localcloud.routing import CloudRouter, operations_of
 from localcloud.store import Store
+from localcloud.telemetry import Collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +69,14 @@ class Server:
         self.monitor = Monitor(self.azureml.usage, self.azureml.endpoints.existed)
         faults, requests = faults or Faults(), RequestLog()
         cloud = [*self.azureml.routes, *self.monitor.routes, *more_routes]
-        controls = control.routes(self.azureml, self.monitor, faults, requests, operations_of(cloud))
+        controls = control.routes(
+            self.azureml,
+            self.monitor,
+            faults,
+            requests,
+            operations_of(cloud),
+            Collector(Path(config.state_dir, "telemetry")),
+        )
         router = CloudRouter([*cloud, *controls])
         app = Starlette(exception_handlers={CloudError: error_response, HTTPException: unknown_operation})
         app.router = router

@@ -153,6 +153,16 @@ class Settings:
     lifecycle_topic_endpoint: str = _setting(
         "Endpoint of the Event Grid topic for lifecycle events; empty: none are published.", ""
     )
+    telemetry: str = _setting(
+        "Where traces, metrics and structured logs go: `azuremonitor`, `otlp`, `console`; empty: nowhere.", ""
+    )
+    applicationinsights_connection_string: str = _setting(
+        "Application Insights, for `azuremonitor`; says where, the app's identity says who.", ""
+    )
+    otlp_endpoint: str = _setting(
+        "OTLP over HTTP, for `otlp`.", "http://localhost:4318", name="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    telemetry_azure_calls: bool = _setting("Also a span for each call of the Azure SDKs.", False)
     connect_timeout_seconds: float = _setting("Time-out of connecting to an Azure service.", 5.0, minimum=0.001)
     read_timeout_seconds: float = _setting(
         "Time-out of an Azure service's answer, between two pieces of it.", 30.0, minimum=0.001

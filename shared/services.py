@@ -29,6 +29,7 @@ from shared.lifecycle.replay import Replayer
 from shared.lifecycle.smoke_stage import SmokeStage
 from shared.lifecycle.status import Status
 from shared.lifecycle.topic import Topic
+from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -71,7 +72,16 @@ class Services:
                 (lambda: self._publisher) if self.settings.lifecycle_topic_endpoint else None,
             ),
             clock=self.clock,
+            telemetry=self.telemetry,
         )
+
+    @functools.cached_property
+    def telemetry(self) -> Telemetry:
+        if not self.settings.telemetry:
+            return Telemetry()
+        from shared.telemetry.start import telemetry
+
+        return telemetry(self.settings, self._credential)
 
     @functools.cached_property
     def intake(self) -> Intake:
@@ -166,7 +176,8 @@ class Services:
                 credential=self._credential,
                 **self.settings.timeouts.options(),
                 **_STORAGE_PATIENCE,
-            )
+            ),
+            self.telemetry.current,
         )
 
     @functools.cached_property

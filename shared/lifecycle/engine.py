@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from shared.lifecycle.observe import Observer
 from shared.lifecycle.perform import Performer, cleaning_up
 from shared.lifecycle.slot_keeper import SlotKeeper
 from shared.lifecycle.tuning import Reason, State, Tuning
+from shared.telemetry.telemetry import STATE, Telemetry, about, stage
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -61,8 +62,9 @@ class Lifecycle:
     blobs: Blobs
     events: LifecycleEvents
     clock: Clock
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
-    def advance(self, tuning_id: str, due: str = "") -> None:
+    def advance(self, tuning_id: str, due: str = "", sender: str = "") -> None:
         """Do the one next thing about a tuning; `due` says which planned look this is, empty: one out of turn.
 
         A planned look after which another one was planned is dropped: else every hint, doubled message and pass of
@@ -81,7 +83,13 @@ class Lifecycle:
         if row.value.state is State.TESTING:
             self.wake_ups.smoke_test(tuning_id)
             return
-        self.record(row, self._next(row.value, now), now)
+        tuning = row.value
+        with self.telemetry.work(
+            "deployment_progress", tuning.trace, about(tuning), within=stage(tuning), sender=sender
+        ) as work:
+            after = self._next(tuning, now)
+            work.note({f"{STATE}.after": str(after.state)})
+            self.record(row, after, now)
 
     def record(self, row: Versioned[Tuning], after: Tuning, now: datetime) -> None:
         """Write what became of a tuning, wake it up again, publish what happened to it."""
@@ -93,6 +101,8 @@ class Lifecycle:
                 log.info("tuning %s: somebody else was first; looking again", before.id)
                 self.wake_ups.tuning(before.id, delay=1)
                 return
+        if after.state is not before.state:
+            self.telemetry.moved(before, after)
         self.events.publish_new(row)
         self.wake(after, now)
 

@@ -142,6 +142,7 @@ class Examiner:
             state_since=now,
             wake_at=now,
             splits=tuple(splits),
+            trace=version.trace,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from shared.lifecycle.queues import VersionMessage
 from shared.lifecycle.records import DatasetVersion, VersionState
 from shared.lifecycle.smoke_stage import INDEX_FILE
 from shared.lifecycle.tuning import Reason, State, Tuning
+from shared.telemetry.telemetry import DATASET, VERSION
+from shared.telemetry.traces import Trace, begun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,6 +86,12 @@ class Intake:
             log.info("version %s/%s: all of its files were deleted", message.dataset, message.version)
             self.lifecycle.ledger.put(replace(row, value=replace(row.value, state=VersionState.TAKEN)))
             return
+        about = {DATASET: message.dataset, VERSION: message.version}
+        with self.lifecycle.telemetry.work("dataset_settled", row.value.trace, about, sender=message.traceparent):
+            self._try_to_take(row, now)
+
+    def _try_to_take(self, row: Versioned[DatasetVersion], now: datetime) -> None:
+        message = row.value
         try:
             self._take(row)
         except BlobChangedError as error:
@@ -124,6 +133,7 @@ class Intake:
         now: datetime,
     ) -> None:
         wake_at = now + timedelta(seconds=self.lifecycle.settings.settle_seconds)
+        trace = self._trace(row, dataset, version, now)
         if row is None:
             fresh = DatasetVersion(
                 dataset=dataset,
@@ -133,6 +143,7 @@ class Intake:
                 first_seen=now,
                 changed_at=now,
                 wake_at=wake_at,
+                trace=trace,
             )
             row = Versioned(fresh, "")
         else:
@@ -145,25 +156,39 @@ class Intake:
                 revision=row.value.revision + 1,
                 errors=0,
                 last_error="",
+                trace=trace,
             )
             row = replace(row, value=changed)
+        with self.lifecycle.telemetry.work("dataset_uploaded", trace, {DATASET: dataset, VERSION: version}):
+            self._collecting(row)
+
+    def _collecting(self, row: Versioned[DatasetVersion]) -> None:
+        version = row.value
         self.lifecycle.ledger.put(row)
         log.info(
             "version %s/%s: collecting, revision %d: %s",
-            dataset,
-            version,
-            row.value.revision,
-            ", ".join(files),
+            version.dataset,
+            version.version,
+            version.revision,
+            ", ".join(version.files),
         )
-        self.wake(row.value, self.lifecycle.settings.settle_seconds)
+        self.wake(version, self.lifecycle.settings.settle_seconds)
+
+    def _trace(self, row: Versioned[DatasetVersion] | None, dataset: str, version: str, now: datetime) -> Trace:
+        """One from the first file to what becomes of the version; the next change begins another."""
+        if row is not None and row.value.state is VersionState.COLLECTING and row.value.trace is not None:
+            return row.value.trace
+        return begun(f"{self.lifecycle.settings.workspace_id}/{dataset}/{version}", now)
 
     def _take(self, row: Versioned[DatasetVersion]) -> None:
         version = row.value
         if self._files(version.dataset, version.version) != version.files:
             self.version_changed(version.dataset, version.version)
             return
-        now = self.lifecycle.clock()
+        now, began = self.lifecycle.clock(), time.perf_counter()
         examination = self.examiner.examine(version, now)
+        if size := sum(split.size for split in examination.tuning.splits):
+            self.lifecycle.telemetry.validated(version.dataset, size, time.perf_counter() - began)
         self._taken(row, examination, now)
 
     def _taken(self, row: Versioned[DatasetVersion], examination: Examination, now: datetime) -> None:
@@ -177,6 +202,7 @@ class Intake:
             if tuning.state is not State.REJECTED:
                 lifecycle.blobs.write_snapshot(tuning.id, INDEX_FILE, examination.index)
             existing = self.insert(tuning)
+            lifecycle.telemetry.planned(existing.value, lifecycle.clock())
         elif existing.value.fingerprint != tuning.fingerprint:
             raise PermanentError("FingerprintCollision", f"tuning {tuning.id} stands for another content already")
         else:

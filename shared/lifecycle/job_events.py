@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.lifecycle.tuning import State
 from shared.names import is_tuning_id, tuning_of_job
+from shared.telemetry.telemetry import about, stage
 
 if TYPE_CHECKING:
     from shared.lifecycle.engine import Lifecycle
@@ -53,7 +54,9 @@ class JobEvents:
             log.info("job event ignored: tuning %s is %s already", row.value.id, row.value.state)
             return
         log.info("tuning %s: its job %s is said to have ended", row.value.id, run_id)
-        self.lifecycle.wake_ups.tuning(row.value.id)
+        tuning = row.value
+        with self.lifecycle.telemetry.work("job_completed", tuning.trace, about(tuning), within=stage(tuning)):
+            self.lifecycle.wake_ups.tuning(tuning.id)
 
 
 def run_that_ended(event: JobEvent, workspace_id: str) -> tuple[str, str]:

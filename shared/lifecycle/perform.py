@@ -25,6 +25,7 @@ from shared.lifecycle.decide import waiting_for_slot
 from shared.lifecycle.ledger import Versioned
 from shared.lifecycle.records import EndpointRecord, EndpointStatus
 from shared.lifecycle.tuning import Reason, State, Tuning
+from shared.telemetry.traces import traceparent
 
 if TYPE_CHECKING:
     from shared.azureml.arm import ArmClient
@@ -272,12 +273,13 @@ class Performer:
             raise TransientError(f"endpoint {endpoint} was deleted meanwhile: {error.message}") from error
 
     def _tags(self, tuning: Tuning) -> dict[str, str]:
-        return {
+        tags = {
             names.TAG_OWNER: names.owner(self.settings.workspace_id),
             names.TAG_TUNING: tuning.id,
             names.TAG_DATASET: tuning.dataset,
             "droptune-version": tuning.version,
         }
+        return tags if tuning.trace is None else {**tags, "traceparent": traceparent(tuning.trace)}
 
 
 def cleaning_up(tuning: Tuning, outcome: State, reason: Reason, now: datetime) -> Tuning:

@@ -11,9 +11,10 @@ from shared import names
 from shared.azureml.translate import translated
 from shared.datasets.paths import SETTINGS_FILE, parse_blob_name
 from shared.errors import InvalidDatasetError, PermanentError
+from shared.telemetry.traces import valid_traceparent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from azure.storage.queue import QueueClient, QueueServiceClient
 
@@ -29,6 +30,8 @@ class TuningMessage:
 
     tuning_id: str
     due: str = ""
+    traceparent: str = ""
+    """W3C's, of the work that sent it; empty if it had none, or it is malformed."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,16 @@ class VersionMessage:
     dataset: str
     version: str
     revision: int
+    traceparent: str = ""
 
 
 class WakeUps:
     """Delays are in seconds. A lost message is healed by `reconcile`, a doubled one by the ledger."""
 
-    def __init__(self, service: QueueServiceClient) -> None:
+    def __init__(self, service: QueueServiceClient, traceparent: Callable[[], str] = str) -> None:
+        """`traceparent` tells of the work that is under way."""
         self._service = service
+        self._traceparent = traceparent
         self._clients: dict[str, QueueClient] = {}
 
     def tuning(self, tuning_id: str, delay: float = 0, due: str = "") -> None:
@@ -61,7 +67,9 @@ class WakeUps:
         self._send_bytes(queue, body, delay)
 
     def _send(self, queue: str, body: Mapping[str, object], delay: float) -> None:
-        self._send_bytes(queue, json.dumps(body).encode(), delay)
+        traceparent = self._traceparent()
+        carried = {**body, "traceparent": traceparent} if traceparent else body
+        self._send_bytes(queue, json.dumps(carried).encode(), delay)
 
     def _send_bytes(self, queue: str, body: bytes, delay: float) -> None:
         content = base64.b64encode(body).decode()
@@ -76,12 +84,18 @@ class WakeUps:
 def parse_tuning_message(body: bytes) -> TuningMessage:
     """Raises PermanentError for anything that is not one of our messages."""
     raw = _object(body)
-    return TuningMessage(_field(raw, "tuning_id", str), _field({"due": "", **raw}, "due", str))
+    due = _field({"due": "", **raw}, "due", str)
+    return TuningMessage(_field(raw, "tuning_id", str), due, valid_traceparent(raw.get("traceparent")))
 
 
 def parse_version_message(body: bytes) -> VersionMessage:
     raw = _object(body)
-    message = VersionMessage(_field(raw, "dataset", str), _field(raw, "version", str), _field(raw, "revision", int))
+    message = VersionMessage(
+        _field(raw, "dataset", str),
+        _field(raw, "version", str),
+        _field(raw, "revision", int),
+        valid_traceparent(raw.get("traceparent")),
+    )
     try:
         parse_blob_name(f"{message.dataset}/{message.version}/{SETTINGS_FILE}")
     except InvalidDatasetError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -59,6 +59,7 @@ class Reconciler:
         events = self._events(rows, errors)
         report = ReconcileReport(versions, tunings, endpoints, slots, events, tuple(errors))
         log.info("reconcile: %s", report)
+        self.lifecycle.telemetry.states(Counter(row.value.state for row in rows.values()))
         return report
 
     def _uploads(self, tunings: Container[str], errors: list[str]) -> int:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from shared.telemetry.traces import Trace
+
 
 class VersionState(StrEnum):
     COLLECTING = "collecting"
@@ -30,6 +32,8 @@ class DatasetVersion:
     tuning_id: str = ""
     errors: int = 0
     last_error: str = ""
+    trace: Trace | None = None
+    """Of what is being collected; the tuning goes on with it."""
 
 
 class EndpointStatus(StrEnum):

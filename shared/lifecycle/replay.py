@@ -10,6 +10,7 @@ from shared import names
 from shared.errors import PermanentError
 from shared.lifecycle.records import VersionState
 from shared.lifecycle.tuning import State, Tuning
+from shared.telemetry.traces import begun
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -89,6 +90,7 @@ def resumed(tuning: Tuning, job: Job | None, now: datetime) -> Tuning:
         "smoke": None,
         "endpoint": "",
         "deployment": "",
+        "trace": begun(tuning.id, now),
     }
     if tuning.model_id:
         message, attempt = "replayed by an operator: new deployment", tuning.deploy_attempt + 1

@@ -15,6 +15,7 @@ from shared.lifecycle.observe import Observer
 from shared.lifecycle.perform import cleaning_up
 from shared.lifecycle.tuning import Reason, SmokeResult, State, Tuning
 from shared.names import owner
+from shared.telemetry.telemetry import STATE, about, stage
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,15 +36,20 @@ class SmokeStage:
     lifecycle: Lifecycle
     scoring: ScoringClient
 
-    def run(self, tuning_id: str) -> None:
+    def run(self, tuning_id: str, sender: str = "") -> None:
         """Test a tuning that is `testing`; for any other this is an old message."""
         lifecycle = self.lifecycle
         row = lifecycle.ledger.tuning(tuning_id)
         if row is None or row.value.state is not State.TESTING:
             log.info("tuning %s is not being tested: message ignored", tuning_id)
             return
-        now = lifecycle.clock()
-        lifecycle.record(row, self._next(row.value, now), lifecycle.clock())
+        now, tuning = lifecycle.clock(), row.value
+        with lifecycle.telemetry.work(
+            "smoke_test", tuning.trace, about(tuning), within=stage(tuning), sender=sender
+        ) as work:
+            after = self._next(tuning, now)
+            work.note({f"{STATE}.after": str(after.state)})
+            lifecycle.record(row, after, lifecycle.clock())
 
     def _next(self, tuning: Tuning, now: datetime) -> Tuning:
         lifecycle = self.lifecycle

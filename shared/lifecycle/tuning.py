@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from shared.telemetry.traces import Trace
+
 
 class State(StrEnum):
     PREPARING = "preparing"
@@ -141,6 +143,7 @@ class Tuning:
     """What the last look found that it has to wait for."""
     looks: int = 0
     """Looks at the running operation of this state, for the growing delay."""
+    trace: Trace | None = None
     history: tuple[HistoryEntry, ...] = ()
     published: int = 0
     """`seq` up to which history was published as lifecycle events."""
