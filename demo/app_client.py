@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,9 @@ class AppClient:
                 names.append(blob)
         return names
 
-    def tunings(self) -> dict[str, Any]:
-        return self._api("GET", "tunings")
+    def tunings(self, **query: str) -> dict[str, Any]:
+        """A page of them: `dataset`, `state`, `limit`, `continuation`."""
+        return self._api("GET", "tunings", query)
 
     def tuning(self, tuning_id: str) -> dict[str, Any]:
         return self._api("GET", f"tunings/{tuning_id}")
@@ -79,10 +81,11 @@ class AppClient:
         body = answer.json()
         return str(body["output"] if isinstance(body, dict) else body)
 
-    def _api(self, method: str, path: str) -> dict[str, Any]:
+    def _api(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         answer = httpx.request(
             method,
             f"{self.cloud.config.functions_url}/api/{path}",
+            params=query,
             headers={"x-functions-key": self.cloud.function_key()},
             timeout=30,
             trust_env=False,

@@ -73,7 +73,7 @@ def _look(client: AppClient, journey: Journey) -> None:
 
 def _find(client: AppClient, journey: Journey) -> None:
     wanted = (journey.dataset, journey.version)
-    answer = client.tunings()
+    answer = client.tunings(dataset=journey.dataset)
     journey.collecting = any((item["dataset"], item["version"]) == wanted for item in answer["collecting"])
     for item in answer["tunings"]:
         if (item["dataset"], item["version"]) == wanted:

@@ -21,9 +21,18 @@ _PAGE_HEADERS = {
 @blueprint.function_name("list_tunings")
 @blueprint.route(route="tunings", methods=["GET"])
 def list_tunings(req: func.HttpRequest) -> func.HttpResponse:
+    from shared.errors import PermanentError
+    from shared.lifecycle.listing import Listing
     from shared.services import services
 
-    return _answer(lambda: _json(services().status.tunings()))
+    def answer() -> func.HttpResponse:
+        try:
+            listing = Listing.parse(req.params)
+        except PermanentError as error:
+            return _error(400, error.code, error.message)
+        return _json(services().status.tunings(listing))
+
+    return _answer(answer)
 
 
 @blueprint.function_name("get_tuning")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 import msgspec
@@ -13,7 +14,8 @@ from shared.azureml.translate import translated
 from shared.costs.records import CostRecord, PriceRecord
 from shared.errors import RaceLostError
 from shared.lifecycle.job_slots import JobSlots
-from shared.lifecycle.records import DatasetVersion, EndpointRecord
+from shared.lifecycle.listing import ALL_STATES, Listing, Place
+from shared.lifecycle.records import DatasetVersion, EndpointRecord, VersionState
 from shared.lifecycle.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ _SLOTS_PARTITION = "slots"
 _JOB_SLOTS = "jobs"
 _PRICE_PARTITION = "price"
 _MAX_CHARACTERS = 32_000
+_HEAD = "head"
 
 # Made at import, which one thread does: msgspec 0.22 builds what it knows of a dataclass at the first decoding, and two
 # threads that do so at the same time can end the process with a segmentation fault.
@@ -55,11 +58,24 @@ class Ledger:
     def tunings(self) -> Iterator[Versioned[Tuning]]:
         return self._all(names.TUNINGS_TABLE, Tuning)
 
+    def page(self, listing: Listing) -> list[Tuning]:
+        """The newest that it takes, at most its limit; without what `_head` leaves out.
+
+        All rows are asked for, their heads only, and no more than a page of them is kept.
+        """
+        return newest(self._heads(listing), listing) if listing.states else []
+
     def version(self, dataset: str, version: str) -> Versioned[DatasetVersion] | None:
         return self._get(names.VERSIONS_TABLE, dataset, version, DatasetVersion)
 
     def versions(self) -> Iterator[Versioned[DatasetVersion]]:
         return self._all(names.VERSIONS_TABLE, DatasetVersion)
+
+    def collecting(self, dataset: str = "") -> Iterator[DatasetVersion]:
+        """The versions without a tuning yet, of one dataset or of all."""
+        wanted = {"state": VersionState.COLLECTING, **({"PartitionKey": dataset} if dataset else {})}
+        for row in self._some(names.VERSIONS_TABLE, DatasetVersion, wanted):
+            yield row.value
 
     def endpoint(self, dataset: str) -> Versioned[EndpointRecord]:
         """The endpoint record of a dataset; one that was never written is generation 1 without a name."""
@@ -138,10 +154,40 @@ class Ledger:
             for entity in self._client(table).query_entities(query, parameters=dict(wanted)):
                 yield _from_entity(entity, kind)
 
+    def _heads(self, listing: Listing) -> Iterator[Tuning]:
+        """A row without a head (of an older release, or too large) is read as a whole."""
+        with translated(f"list {names.TUNINGS_TABLE}"):
+            client = self._client(names.TUNINGS_TABLE)
+            for entity in client.query_entities(_filter(listing), select=["RowKey", _HEAD]):
+                if head := entity.get(_HEAD):
+                    yield _DECODERS[Tuning].decode(head)
+                elif row := self.tuning(entity["RowKey"]):
+                    yield row.value
+
     def _client(self, table: str) -> TableClient:
         if table not in self._clients:
             self._clients[table] = self._service.get_table_client(table)
         return self._clients[table]
+
+
+def newest(tunings: Iterable[Tuning], listing: Listing) -> list[Tuning]:
+    return heapq.nlargest(listing.limit, filter(listing.takes, tunings), key=Place.of)
+
+
+def _filter(listing: Listing) -> str:
+    """For the table: what it can know without a row's head. A tuning's id begins with its dataset."""
+    wanted = [f"PartitionKey eq '{_TUNING_PARTITION}'"]
+    if listing.states != ALL_STATES:
+        wanted.append("(" + " or ".join(f"state eq '{state}'" for state in sorted(listing.states)) + ")")
+    if listing.dataset:
+        wanted.append(f"RowKey ge '{listing.dataset}-' and RowKey lt '{listing.dataset}.'")
+    return " and ".join(wanted)
+
+
+def _head(tuning: Tuning) -> str:
+    """What a list shows of a tuning: all but what grows with its life and its parameters."""
+    head = replace(tuning, history=(), splits=(), smoke_requests=(), parameters={}, dropped_parameters={})
+    return msgspec.json.encode(replace(head, smoke_expectations={})).decode()
 
 
 def _address(value: AnyRow) -> tuple[str, str, str]:
@@ -167,6 +213,8 @@ def _to_entity(value: AnyRow, partition: str, key: str) -> dict[str, Any]:
         entity[f"body{number}"] = part
     state = getattr(value, "state", None) or getattr(value, "status", "")
     entity["state"] = str(state)
+    if isinstance(value, Tuning) and len(head := _head(value)) <= _MAX_CHARACTERS:
+        entity[_HEAD] = head
     return entity
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from shared import names
@@ -11,7 +12,7 @@ from shared.lifecycle.decide import waiting_for_slot
 from shared.lifecycle.engine import stage_deadlines
 from shared.lifecycle.examine import missing_splits
 from shared.lifecycle.intake import due
-from shared.lifecycle.records import DatasetVersion, VersionState
+from shared.lifecycle.listing import Place
 from shared.lifecycle.smoke_stage import RESULT_FILE
 from shared.lifecycle.tuning import State
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from shared.lifecycle.engine import Lifecycle
     from shared.lifecycle.job_slots import JobSlots
+    from shared.lifecycle.listing import Listing
+    from shared.lifecycle.records import DatasetVersion
     from shared.lifecycle.tuning import Tuning
 
 
@@ -27,16 +30,27 @@ if TYPE_CHECKING:
 class Status:
     lifecycle: Lifecycle
 
-    def tunings(self) -> dict[str, Any]:
-        """All tunings, the newest first, and the versions that are being collected."""
-        ledger = self.lifecycle.ledger
-        tunings = sorted((row.value for row in ledger.tunings()), key=lambda item: item.created_at, reverse=True)
-        collecting = [row.value for row in ledger.versions() if row.value.state is VersionState.COLLECTING]
+    def tunings(self, listing: Listing) -> dict[str, Any]:
+        """A page of tunings, the newest first; `next` is the continuation of the one after it, None on the last.
+
+        The first page also has the versions that are being collected, no more than its limit, the last to change
+        first; `collecting_in_all` is how many there are.
+        """
+        found = self.lifecycle.ledger.page(replace(listing, limit=listing.limit + 1))
+        tunings = found[: listing.limit]
         slots = self._slots(tunings)
-        return {
+        answer: dict[str, Any] = {
             "tunings": [self._summary(tuning, slots) for tuning in tunings],
-            "collecting": [self._collecting(version) for version in collecting],
+            "next": Place.of(tunings[-1]).continuation() if len(found) > len(tunings) else None,
+            "collecting": [],
+            "collecting_in_all": 0,
         }
+        if listing.collecting and listing.after is None:
+            versions = list(self.lifecycle.ledger.collecting(listing.dataset))
+            newest = heapq.nlargest(listing.limit, versions, key=lambda version: version.changed_at)
+            answer["collecting"] = [self._collecting(version) for version in newest]
+            answer["collecting_in_all"] = len(versions)
+        return answer
 
     def tuning(self, tuning_id: str) -> dict[str, Any] | None:
         """One tuning with its history, report and smoke test; None if there is none of this id."""

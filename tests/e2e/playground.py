@@ -67,7 +67,7 @@ class Playground:
         return wait_for(look, deadline, lambda: f"{dataset}/{version}: {self.tunings_of(dataset, version)}")
 
     def tunings_of(self, dataset: str, version: str = "v1") -> list[dict[str, Any]]:
-        found = [item for item in self.client.tunings()["tunings"] if item["dataset"] == dataset]
+        found = self.client.tunings(dataset=dataset)["tunings"]
         return sorted((item for item in found if item["version"] == version), key=lambda item: item["created_at"])
 
     def of_dataset(self, kind: str, dataset: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from shared.lifecycle.job_slots import JobSlots
+from shared.lifecycle.listing import Listing
 from shared.lifecycle.tuning import State
 from tests.integration.azureml_support import Cloud
 from tests.integration.lifecycle_harness import App, app_on
@@ -83,7 +84,7 @@ def test_no_more_jobs_run_than_allowed_and_they_start_in_order_of_arrival(azurem
             app.instance().intake.version_changed(dataset, "v1")
         app.until(lambda: all(_state(app, dataset) is State.QUEUED for dataset in datasets), 60)
         arrived = sorted((app.tunings_of(dataset)[0] for dataset in datasets), key=lambda item: item.arrived)
-        shown = {item["id"]: item for item in app.instance().status.tunings()["tunings"]}
+        shown = {item["id"]: item for item in app.instance().status.tunings(Listing())["tunings"]}
         assert [shown[tuning.id]["waiting_for"] for tuning in arrived] == [
             f"waiting for a job slot: position {place} of 4" for place in range(1, 5)
         ]

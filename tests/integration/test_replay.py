@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.errors import PermanentError
+from shared.lifecycle.listing import Listing
 from shared.lifecycle.records import VersionState
 from shared.lifecycle.tuning import State, Tuning
 from tests.integration.azureml_support import MODEL, Cloud
@@ -108,7 +109,7 @@ def test_a_version_that_can_not_be_planned_within_the_deadline_is_a_failed_tunin
         row = app.instance().lifecycle.ledger.version("never-planned", "v1")
         assert row is not None
         assert (row.value.state, row.value.tuning_id) == (VersionState.TAKEN, failed.id)
-        shown = {item["id"]: item for item in app.instance().status.tunings()["tunings"]}
+        shown = {item["id"]: item for item in app.instance().status.tunings(Listing())["tunings"]}
         assert "503" in shown[failed.id]["reason"]["message"]
 
 

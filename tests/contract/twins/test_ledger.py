@@ -10,6 +10,7 @@ import pytest
 
 from shared.errors import RaceLostError, TransientError
 from shared.lifecycle.ledger import Versioned
+from shared.lifecycle.listing import Listing, Place
 from shared.lifecycle.records import DatasetVersion, EndpointRecord, VersionState
 from shared.lifecycle.tuning import MAX_HISTORY, Reason, SmokeResult, Split, State, Tuning
 from tests.contract.twins.subject import Subject
@@ -179,3 +180,40 @@ def test_what_is_changed_in_memory_after_the_write_is_not_in_the_row(cloud: Subj
     again = cloud.ledger.version(row.dataset, "v1")
     assert again is not None
     assert again.value.files == {"train_sft.jsonl": "0x1"}
+
+
+def test_a_page_of_tunings_shows_the_newest_of_a_dataset_without_what_grows(cloud: Subject, fresh: Fresh) -> None:
+    dataset = fresh("d")
+    rows = [
+        replace(full(f"{dataset}-v1-{name}"), dataset=dataset, created_at=NOW + timedelta(seconds=number))
+        for number, name in enumerate("cab")
+    ]
+    for row in [*rows, replace(tuning(f"{dataset}-more-v1-x"), dataset=f"{dataset}-more")]:
+        cloud.ledger.put(Versioned(row, ""))
+    found = cloud.ledger.page(Listing(limit=2, dataset=dataset))
+    assert [row.id for row in found] == [f"{dataset}-v1-b", f"{dataset}-v1-a"]
+    assert [row.reason for row in found] == [rows[2].reason, rows[1].reason]
+    rest = cloud.ledger.page(Listing(limit=2, dataset=dataset, after=Place.of(found[-1])))
+    assert [row.id for row in rest] == [f"{dataset}-v1-c"]
+    assert cloud.ledger.page(Listing(dataset=dataset, after=Place.of(rest[-1]))) == []
+
+
+def test_a_page_of_tunings_shows_the_wanted_states_as_they_are_now(cloud: Subject, fresh: Fresh) -> None:
+    dataset = fresh("d")
+    first = cloud.ledger.put(Versioned(replace(tuning(f"{dataset}-v1-1"), dataset=dataset), ""))
+    wanted = Listing(dataset=dataset, states=frozenset({State.TRAINING, State.QUEUED}))
+    assert [row.id for row in cloud.ledger.page(wanted)] == [first.value.id]
+    cloud.ledger.put(replace(first, value=replace(first.value, state=State.LIVE)))
+    assert cloud.ledger.page(wanted) == []
+    assert [row.state for row in cloud.ledger.page(Listing(dataset=dataset))] == [State.LIVE]
+    assert cloud.ledger.page(Listing(dataset=dataset, states=frozenset())) == []
+
+
+def test_versions_that_have_no_tuning_yet_are_found_by_their_dataset(cloud: Subject, fresh: Fresh) -> None:
+    dataset = fresh("d")
+    for name in ("v2", "v1"):
+        cloud.ledger.put(Versioned(version(dataset, name), ""))
+    cloud.ledger.put(Versioned(replace(version(dataset, "v3"), state=VersionState.TAKEN), ""))
+    cloud.ledger.put(Versioned(version(f"{dataset}-more", "v1"), ""))
+    assert [row.version for row in cloud.ledger.collecting(dataset)] == ["v1", "v2"]
+    assert {dataset, f"{dataset}-more"} <= {row.dataset for row in cloud.ledger.collecting()}

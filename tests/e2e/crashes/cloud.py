@@ -67,7 +67,7 @@ class CrashCloud:
     def _unfinished(self, datasets: list[str]) -> dict[str, str]:
         """Dataset → its state, of those that are not at their end."""
         try:
-            answer = self.playground.client.tunings()
+            answer = self.playground.client.tunings(limit="1000")
         except (httpx.HTTPError, ValueError) as error:
             return {"the app": type(error).__name__}
         found: dict[str, str] = dict.fromkeys(datasets, "unknown")

@@ -117,7 +117,7 @@ class _Watch:
         self._count_requests()
         self._count_storage_calls()
         try:
-            found: list[dict[str, Any]] = self._playground.client.tunings()["tunings"]
+            found: list[dict[str, Any]] = self._playground.client.tunings(limit="1000")["tunings"]
         except httpx.TimeoutException:
             return []  # it is busy
         self.looks += 1

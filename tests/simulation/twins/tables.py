@@ -12,8 +12,9 @@ from shared import names
 from shared.costs.records import CostRecord, PriceRecord
 from shared.errors import RaceLostError, TransientError
 from shared.lifecycle.job_slots import JobSlots
-from shared.lifecycle.ledger import AnyRow, Ledger, Versioned
-from shared.lifecycle.records import DatasetVersion, EndpointRecord
+from shared.lifecycle.ledger import AnyRow, Ledger, Versioned, newest
+from shared.lifecycle.listing import Listing
+from shared.lifecycle.records import DatasetVersion, EndpointRecord, VersionState
 from shared.lifecycle.tuning import Tuning
 from tests.simulation.twins.world import World
 
@@ -60,11 +61,19 @@ class LedgerTwin(Ledger):
     def tunings(self) -> Iterator[Versioned[Tuning]]:
         return self._list("ledger.tunings", names.TUNINGS_TABLE, Tuning)
 
+    def page(self, listing: Listing) -> list[Tuning]:
+        return newest((row.value for row in self._list("ledger.page", names.TUNINGS_TABLE, Tuning)), listing)
+
     def version(self, dataset: str, version: str) -> Versioned[DatasetVersion] | None:
         return self._read("ledger.version", names.VERSIONS_TABLE, (dataset, version), DatasetVersion)
 
     def versions(self) -> Iterator[Versioned[DatasetVersion]]:
         return self._list("ledger.versions", names.VERSIONS_TABLE, DatasetVersion)
+
+    def collecting(self, dataset: str = "") -> Iterator[DatasetVersion]:
+        for row in self._list("ledger.collecting", names.VERSIONS_TABLE, DatasetVersion):
+            if row.value.state is VersionState.COLLECTING and dataset in ("", row.value.dataset):
+                yield row.value
 
     def endpoint(self, dataset: str) -> Versioned[EndpointRecord]:
         row = self._read("ledger.endpoint", names.ENDPOINTS_TABLE, ("endpoint", dataset), EndpointRecord)
