@@ -26,7 +26,8 @@ from rich.text import Text
 from demo.app_client import AppClient, curl_command
 from demo.dialogues import write_dataset
 from demo.journey import Journey, JourneyTimeoutError, follow
-from demo.topology import ROOT, Topology, prepare_storage
+from demo.topology import ROOT, TRACED, Topology, prepare_storage
+from demo.trace import draw_all
 from demo.view import View, stage_spans
 from localcloud.processes import AlreadyRunningError, StackError, end_leftovers, exclusive
 from localcloud.stack import LocalCloud
@@ -56,6 +57,8 @@ def main() -> int:
     finally:
         if arguments.keep:
             console.print(f"state and logs are kept in {state_dir}")
+            for picture in draw_all(state_dir, state_dir):
+                console.print(f"trace: {picture}", highlight=False, soft_wrap=True)
         else:
             shutil.rmtree(state_dir, ignore_errors=True)
 
@@ -68,7 +71,7 @@ def _run(arguments: argparse.Namespace, console: Console, state_dir: Path) -> in
         write_dataset(folder)
         console.print("A seeded generator wrote a sample dataset: 1,600 chats with a booking desk.")
     with console.status("Starting the local cloud: storage, Azure ML, Event Grid, Monitor, identity, Functions host"):
-        topology = Topology(state_dir=state_dir, model_path=arguments.model, persistent=False)
+        topology = Topology(state_dir=state_dir, model_path=arguments.model, settings=TRACED, persistent=False)
         cloud = topology.cloud()
         cloud.start()
     with contextlib.ExitStack() as running:

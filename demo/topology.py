@@ -47,6 +47,9 @@ FAST_SETTINGS = {
 }
 """What takes hours in production takes seconds here; everything else has its default."""
 
+TRACED = {"TELEMETRY": "otlp"}
+"""With the local cloud's collector: `python -m demo.trace`."""
+
 BASE_MODEL_TAGS = {
     "task": "chat-completion",
     "license": "mit",
@@ -146,6 +149,7 @@ def app_settings(config: CloudConfig) -> dict[str, str]:
         "BASE_MODEL": LOCAL_MODEL,
         "ARM_ENDPOINT": config.azure_url,
         "METRICS_ENDPOINT": config.azure_url,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"{config.azure_url}/_localcloud/telemetry",
         "LIFECYCLE_TOPIC_ENDPOINT": f"{config.azure_url}/eventgrid/topics/{LIFECYCLE_TOPIC}/api/events",
     }
 

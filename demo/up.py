@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from demo.dialogues import write_dataset
-from demo.topology import ROOT, Topology, prepare_storage
+from demo.topology import ROOT, TRACED, Topology, prepare_storage
 from localcloud.ports import PortInUseError
 from localcloud.processes import AlreadyRunningError, StackError
 from localcloud.stack import LocalCloud
@@ -29,6 +29,7 @@ _TEXT = """\
   endpoints    {functions}/api/endpoints?code={key}
   Azure ML     {azure}   (certificate authority: {ca})
   logs         {state}/logs
+  traces       .venv/bin/python -m demo.trace {state}
 
 [bold]Drop a dataset[/] (a sample lies in {sample}):
 
@@ -53,7 +54,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        cloud = Topology(state_dir=arguments.state, model_path=arguments.model, settings=PATIENT).cloud()
+        cloud = Topology(state_dir=arguments.state, model_path=arguments.model, settings=PATIENT | TRACED).cloud()
         with console.status("Starting the local cloud"):
             cloud.start()
     except (StackError, AlreadyRunningError, PortInUseError) as error:
