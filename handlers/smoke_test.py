@@ -15,4 +15,4 @@ def smoke_test(message: func.QueueMessage) -> None:
     from shared.services import services
 
     wake_up = parse_tuning_message(message.get_body())
-    services().smoke_stage.run(wake_up.tuning_id, wake_up.traceparent)
+    services().smoke_stage.run(wake_up.tuning_id, wake_up.due, wake_up.traceparent)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared import names
 from shared.idle.rule import Facts
-from shared.lifecycle.tuning import UNFINISHED
+from shared.lifecycle.tuning import UNFINISHED, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,6 +29,12 @@ def gather(
     by_name = {record.name: record for record in records if record.name}
     by_id = {tuning.id: tuning for tuning in tunings}
     return [_facts(endpoint, by_name.get(endpoint.name), by_id, owner, now) for endpoint in endpoints]
+
+
+def homeless(endpoints: Iterable[OnlineEndpoint], tunings: Iterable[Tuning], *, owner: str) -> list[str]:
+    """Live tunings whose endpoint somebody deleted, or has made anew for himself. Nothing else would look at them."""
+    ours = {endpoint.name for endpoint in endpoints if is_ours(endpoint, owner)}
+    return [tuning.id for tuning in tunings if tuning.state is State.LIVE and tuning.endpoint not in ours]
 
 
 def is_ours(endpoint: OnlineEndpoint, owner: str) -> bool:

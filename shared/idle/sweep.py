@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from shared.errors import RaceLostError
-from shared.idle.gather import gather, is_ours
+from shared.idle.gather import gather, homeless, is_ours
 from shared.idle.marks import with_mark, without_mark
 from shared.idle.report import EndpointReport, SweepReport
 from shared.idle.rule import Facts, Policy, Verdict, assess, assess_without_metrics
@@ -99,13 +99,13 @@ class Sweep:
         return sweep
 
     def _look(self, policy: Policy, now: datetime) -> list[Facts]:
-        found = gather(
-            self.arm.list_endpoints(),
-            [row.value for row in self.ledger.endpoints()],
-            [row.value for row in self.ledger.tunings()],
-            owner=self.owner,
-            now=now,
-        )
+        endpoints = self.arm.list_endpoints()
+        records = [row.value for row in self.ledger.endpoints()]
+        tunings = [row.value for row in self.ledger.tunings()]
+        for tuning_id in homeless(endpoints, tunings, owner=self.owner):
+            log.info("idle sweep: the endpoint of live tuning %s is not in the list; having it looked at", tuning_id)
+            self.wake_ups.tuning(tuning_id)
+        found = gather(endpoints, records, tunings, owner=self.owner, now=now)
         requests = self._requests(found, policy, now)
         return [
             replace(facts, requests=requests.get(facts.endpoint.id, facts.requests))

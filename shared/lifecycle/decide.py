@@ -202,7 +202,7 @@ def _promoting(tuning: Tuning, observed: Observed) -> Action:
 
 def _live(tuning: Tuning, observed: Observed) -> Action:
     record = _record(observed)
-    if observed.endpoint is None:
+    if observed.endpoint is None or not observed.ours:
         message = f"endpoint {tuning.endpoint} was deleted outside of droptune"
         return CleanUp(State.RETIRED, Reason("EndpointVanished", message))
     if record.live != tuning.id:

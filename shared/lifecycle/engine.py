@@ -50,6 +50,14 @@ def stage_deadlines(settings: Settings) -> Deadlines:
     }
 
 
+def overtaken(tuning: Tuning, due: str, now: datetime) -> bool:
+    """Whether another look was planned after the one that `due` stands for, and is still to come."""
+    if not due or due == tuning.due or now >= tuning.wake_at or tuning.ended:
+        return False
+    log.info("tuning %s was looked at since; its next look is planned for %s", tuning.id, tuning.due)
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lifecycle:
     """All of its methods may run twice, late, out of order, at the same time, and die at any line."""
@@ -77,11 +85,10 @@ class Lifecycle:
             log.warning("tuning %s is not in the ledger: message ignored", tuning_id)
             return
         now = self.clock()
-        if due and due != row.value.due and now < row.value.wake_at and not row.value.ended:
-            log.info("tuning %s was looked at since; its next look is planned for %s", tuning_id, row.value.due)
+        if overtaken(row.value, due, now):
             return
         if row.value.state is State.TESTING:
-            self.wake_ups.smoke_test(tuning_id)
+            self.wake_ups.smoke_test(tuning_id, due=due)
             return
         tuning = row.value
         with self.telemetry.work(
@@ -99,7 +106,7 @@ class Lifecycle:
                 row = self.ledger.put(replace(row, value=after))
             except RaceLostError:
                 log.info("tuning %s: somebody else was first; looking again", before.id)
-                self.wake_ups.tuning(before.id, delay=1)
+                self._look_after_the_winner(before.id)
                 return
         if after.state is not before.state:
             self.telemetry.moved(before, after)
@@ -112,9 +119,19 @@ class Lifecycle:
             return
         delay = (tuning.wake_at - now).total_seconds()
         if tuning.state is State.TESTING:
-            self.wake_ups.smoke_test(tuning.id, delay)
+            self.wake_ups.smoke_test(tuning.id, delay, tuning.due)
         else:
             self.wake_ups.tuning(tuning.id, delay, tuning.due)
+
+    def _look_after_the_winner(self, tuning_id: str) -> None:
+        """What was done here, or was the reason for this look, the winner may not have seen.
+
+        One more look is enough for all who lost: it is the winner's planned one, only earlier, so that the first of
+        them makes it and the others are dropped. Looks out of turn would keep losing to each other, and double with
+        each message that comes back.
+        """
+        row = self.ledger.tuning(tuning_id)
+        self.wake_ups.tuning(tuning_id, delay=1, due="" if row is None else row.value.due)
 
     def _next(self, tuning: Tuning, now: datetime) -> Tuning:
         """The tuning after the one next action, or after the error that it met."""

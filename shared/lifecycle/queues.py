@@ -52,11 +52,10 @@ class WakeUps:
         self._clients: dict[str, QueueClient] = {}
 
     def tuning(self, tuning_id: str, delay: float = 0, due: str = "") -> None:
-        body = {"tuning_id": tuning_id, "due": due} if due else {"tuning_id": tuning_id}
-        self._send(names.DEPLOYMENT_PROGRESS_QUEUE, body, delay)
+        self._send(names.DEPLOYMENT_PROGRESS_QUEUE, _tuning_body(tuning_id, due), delay)
 
-    def smoke_test(self, tuning_id: str, delay: float = 0) -> None:
-        self._send(names.SMOKE_TEST_QUEUE, {"tuning_id": tuning_id}, delay)
+    def smoke_test(self, tuning_id: str, delay: float = 0, due: str = "") -> None:
+        self._send(names.SMOKE_TEST_QUEUE, _tuning_body(tuning_id, due), delay)
 
     def version(self, message: VersionMessage, delay: float) -> None:
         body = {"dataset": message.dataset, "version": message.version, "revision": message.revision}
@@ -79,6 +78,10 @@ class WakeUps:
             self._clients[queue].send_message(
                 content, visibility_timeout=min(max(0, round(delay)), _SECONDS_PER_WEEK), time_to_live=-1
             )
+
+
+def _tuning_body(tuning_id: str, due: str) -> dict[str, str]:
+    return {"tuning_id": tuning_id, "due": due} if due else {"tuning_id": tuning_id}
 
 
 def parse_tuning_message(body: bytes) -> TuningMessage:

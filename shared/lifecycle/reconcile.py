@@ -119,7 +119,7 @@ class Reconciler:
 
     def _wake(self, tuning: Tuning) -> None:
         if tuning.state is State.TESTING:
-            self.lifecycle.wake_ups.smoke_test(tuning.id)
+            self.lifecycle.wake_ups.smoke_test(tuning.id, due=tuning.due)
         else:
             self.lifecycle.wake_ups.tuning(tuning.id, due=tuning.due)
 

@@ -10,7 +10,7 @@ from shared.datasets.paths import SPLIT_SUFFIX, smoke_split
 from shared.errors import PermanentError, TransientError
 from shared.lifecycle.actions import CleanUp
 from shared.lifecycle.decide import decide
-from shared.lifecycle.engine import stage_deadlines
+from shared.lifecycle.engine import overtaken, stage_deadlines
 from shared.lifecycle.observe import Observer
 from shared.lifecycle.perform import cleaning_up
 from shared.lifecycle.tuning import Reason, SmokeResult, State, Tuning
@@ -36,14 +36,16 @@ class SmokeStage:
     lifecycle: Lifecycle
     scoring: ScoringClient
 
-    def run(self, tuning_id: str, sender: str = "") -> None:
-        """Test a tuning that is `testing`; for any other this is an old message."""
+    def run(self, tuning_id: str, due: str = "", sender: str = "") -> None:
+        """Test a tuning that is `testing`; for any other this is an old message. `due` as in Lifecycle.advance."""
         lifecycle = self.lifecycle
         row = lifecycle.ledger.tuning(tuning_id)
         if row is None or row.value.state is not State.TESTING:
             log.info("tuning %s is not being tested: message ignored", tuning_id)
             return
         now, tuning = lifecycle.clock(), row.value
+        if overtaken(tuning, due, now):
+            return
         with lifecycle.telemetry.work(
             "smoke_test", tuning.trace, about(tuning), within=stage(tuning), sender=sender
         ) as work:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import multiprocessing
 import time
 from collections import Counter, defaultdict
@@ -108,6 +109,9 @@ def _briefs_of(seeds: range) -> list[Brief]:
 
 def _prepare() -> None:
     """What every schedule needs is loaded once, and then no longer looked through for garbage."""
+    # https://docs.python.org/3.11/howto/logging.html#optimization: nobody reads where a line was logged.
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     brief(0)
     gc.collect()
     gc.freeze()

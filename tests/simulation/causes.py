@@ -18,27 +18,34 @@ _DELAYS = frozenset(
         Kind.NAME_FORGOTTEN,
         Kind.SLOW,
         Kind.CLOCK_JUMP,
+        Kind.TIMER_SKIPPED,
         Kind.FORBIDDEN,
+        Kind.REFUSED_FOR_LONG,
+        Kind.STORAGE_OUT,
+        Kind.APP_DOWN,
         Kind.COPY_FAILS,
         Kind.ENDPOINT_DELETED,
         Kind.DEPLOYMENT_DELETED,
     }
 )
-"""What takes longer than a crash, a lost message and the next pass of `reconcile`: those alone end no tuning."""
+"""What takes longer than a crash, a lost message and the next pass of `reconcile`: those alone end no tuning, unless
+pass after pass is left out."""
 _DEATHS = frozenset({Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.SLOW})
 
 FAULTS: Mapping[str, Set[Kind]] = {
     "JobFailed": frozenset({Kind.JOB_FAILS}),
     "JobCanceled": frozenset({Kind.JOB_CANCELED}),
     "EndpointFailed": _CLOUD,
+    "EndpointNotOurs": frozenset({Kind.SQUATTER}),
     "DeploymentFailed": _CLOUD,
     "DeploymentVanished": _BY_HAND | {Kind.NAME_FORGOTTEN},
     "EndpointVanished": frozenset({Kind.ENDPOINT_DELETED, Kind.NAME_FORGOTTEN}),
     "SmokeTestFailed": _BY_HAND | {Kind.SCORE_GARBAGE, Kind.SCORE_SLOW},
-    "UnexpectedError": _DEATHS | {Kind.FORBIDDEN},
+    "UnexpectedError": _DEATHS | {Kind.FORBIDDEN, Kind.REFUSED_FOR_LONG},
     "PoisonMessage": _DEATHS | _DELAYS,
     "DeadlineExceeded": _DELAYS,
     "UserError": _BY_HAND,
+    "BadRequest": frozenset({Kind.SQUATTER}),
 }
 """By the code of a reason: any of these must have struck in the schedule."""
 

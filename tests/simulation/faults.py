@@ -19,10 +19,12 @@ class Kind(StrEnum):
 
     PROCESSED_TWICE = "message processed twice at once"
     REDELIVERED = "message redelivered after it was done"
+    MESSAGE_LOST = "queue message lost"
     TIMER_TWICE = "timer fires on two instances at once"
     TIMER_SKIPPED = "timer does not fire"
     CRASH_BEFORE = "crash before a side effect"
     CRASH_AFTER = "crash after a side effect"
+    APP_DOWN = "all instances down for minutes to hours"
     CLOCK_JUMP = "clock of an instance jumps"
 
     SLOW = "call takes minutes"
@@ -32,6 +34,8 @@ class Kind(StrEnum):
     FORBIDDEN = "HTTP 403 for a while"
     TIMEOUT = "time-out, nothing was done"
     TIMEOUT_AFTER = "time-out, but it was done"
+    REFUSED_FOR_LONG = "operation refused for an hour: 403, 409 or 429"
+    STORAGE_OUT = "storage refuses everything for a while"
     OWN_RACE = "write done, its retry refused"
 
     JOB_FAILS = "job fails"
@@ -54,7 +58,9 @@ class Kind(StrEnum):
     ENDPOINT_DELETED = "operator deletes an endpoint"
     DEPLOYMENT_DELETED = "operator deletes a deployment"
     JOB_CANCELED = "operator cancels a job"
+    STORM_OF_LOOKS = "dozens of wake-ups at once"
     REPLAYED = "operator replays a tuning"
+    SQUATTER = "somebody else takes our endpoint's name"
     KEPT = "operator sets a keep mark"
 
 
@@ -80,6 +86,8 @@ class Injector:
         """Of all that struck."""
         self._seed = seed
         self._rates = rates
+        self._drawn: dict[tuple[Kind, ...], tuple[tuple[Kind, float], ...]] = {}
+        """Of several kinds, those that this schedule has, with their rates."""
         self._only = only
 
     def strikes(self, kind: Kind, where: str, scale: float = 1.0) -> bool:
@@ -99,9 +107,14 @@ class Injector:
             return None
         if self._only is not None:
             return next((kind for kind in kinds if Fault(kind, where) in self._only and self._note(kind, where)), None)
+        drawn = self._drawn.get(kinds)
+        if drawn is None:
+            drawn = self._drawn[kinds] = tuple((kind, self._rates[kind]) for kind in kinds if self._rates.get(kind))
+        if not drawn:
+            return None
         throw = dice.random()
-        for kind in kinds:
-            throw -= self._rates.get(kind, 0.0)
+        for kind, rate in drawn:
+            throw -= rate
             if throw < 0:
                 self._note(kind, where)
                 return kind

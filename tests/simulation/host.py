@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import azure.functions as func
@@ -19,6 +19,7 @@ from shared import names
 from shared.config import Settings
 from tests.simulation.dice import Dice
 from tests.simulation.faults import Kind
+from tests.simulation.twins.calm import START
 from tests.simulation.twins.cloud import Clients, TwinCloud
 from tests.simulation.twins.queues import LEASE, LeaseLostError, Listener, Message
 from tests.simulation.twins.services import TwinServices
@@ -79,6 +80,7 @@ class Host:
     _counts: Counter[str] = field(default_factory=Counter)
     _polls: dict[str, datetime] = field(default_factory=dict)
     _starting: set[int] = field(default_factory=set)
+    _down_until: datetime = START
 
     def __post_init__(self) -> None:
         self.instances = [Instance(number) for number in range(self.world.plan.instances)]
@@ -133,16 +135,22 @@ class Host:
     def look_at_queues(self) -> None:
         """To be called after anything that may have changed when a message becomes visible."""
         for queue in self._listeners:
-            waiting = self.cloud.queues.waiting(queue)
-            if not waiting:
+            soonest = self.cloud.queues.soonest(queue)
+            if soonest is None:
                 continue
-            due = max(waiting[0].visible_at, self.world.now())
+            due = max(soonest, self.world.now())
             planned = self._polls.get(queue)
             if planned is None or due < planned:
                 self._polls[queue] = due
                 wait = (due - self.world.now()).total_seconds()
                 delay = Dice(self.world.plan.seed, "poll", queue, due).between(0, POLL_SECONDS)
                 self.world.scheduler.after(wait + delay, functools.partial(self._poll, queue, due))
+
+    def stop_for(self, seconds: float) -> None:
+        """All instances die, and none comes back before that."""
+        self._down_until = self.world.now() + timedelta(seconds=seconds)
+        for instance in self.instances:
+            self.world.crash(instance)
 
     def stop(self) -> None:
         """Whatever still runs is dropped, as the schedule is over."""
@@ -264,7 +272,8 @@ class Host:
         self._starting.add(instance.number)
         for who in instance.running:
             self.world.scheduler.after(RESTART_SECONDS, who.died)
-        self.world.scheduler.after(RESTART_SECONDS, lambda: self._boot(instance))
+        down = (self._down_until - self.world.now()).total_seconds()
+        self.world.scheduler.after(max(RESTART_SECONDS, down), lambda: self._boot(instance))
         self.world.scheduler.after(LEASE + 1, self.look_at_queues)
 
 

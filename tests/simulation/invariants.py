@@ -20,6 +20,7 @@ from shared.lifecycle.tuning import State, Tuning
 from tests.simulation.causes import unexplained
 from tests.simulation.faults import Kind
 from tests.simulation.people import People
+from tests.simulation.strangers import STRANGERS_TAGS
 from tests.simulation.truth import Truth
 from tests.simulation.twins.world import Fate, Outcome
 from tests.simulation.world import MAX_CLOCK_ERROR, Invocation
@@ -145,6 +146,19 @@ def only_what_nobody_needs_is_deleted(scene: Scene) -> Iterator[str]:
             yield f"endpoint {scene.of} is deleted for {scene.who.of}, but {tuning.id} on it is {tuning.state}"
 
 
+def nothing_of_others_is_touched(scene: Scene) -> Iterator[str]:
+    """I4, before each change of an endpoint and at the end: what does not carry our tag stays as it is."""
+    endpoints = scene.truth.cloud.endpoints.all
+    if scene.operation:
+        name = scene.of.partition("/")[0]
+        if name in endpoints and name not in scene.truth.our_endpoints():
+            yield f"{scene.operation} of {scene.of}, which is somebody else's"
+        return
+    for name, endpoint in endpoints.items():
+        if names.TAG_OWNER not in endpoint.tags and (endpoint.tags != STRANGERS_TAGS or endpoint.deployments):
+            yield f"somebody else's endpoint {name} was changed"
+
+
 def only_what_is_idle_is_given_up(scene: Scene) -> Iterator[str]:
     """I4, when the sweep closes an endpoint: no calls in the window, no keep mark, no unfinished tuning."""
     who = scene.who
@@ -173,6 +187,8 @@ def every_tuning_ends_or_waits_for_something(scene: Scene) -> Iterator[str]:
             yield f"{tuning.id} is {tuning.state} without a reason"
         if not scene.operation and tuning.state in _UNFINISHED:
             yield f"{tuning.id} still is {tuning.state} since {tuning.state_since}"
+        if not scene.operation and tuning.state is State.LIVE and tuning.endpoint not in scene.truth.our_endpoints():
+            yield f"{tuning.id} still is live, but its endpoint {tuning.endpoint} is gone"
         if scene.operation and tuning.state in _UNFINISHED and tuning.wake_at - scene.now > _LONGEST_WAIT:
             yield f"{tuning.id} is looked at only at {tuning.wake_at}"
     if scene.operation:
@@ -180,6 +196,14 @@ def every_tuning_ends_or_waits_for_something(scene: Scene) -> Iterator[str]:
     for version in scene.truth.versions():
         if version.state != "taken":
             yield f"version {version.dataset}/{version.version} still is {version.state}"
+
+
+def looks_do_not_multiply(scene: Scene) -> Iterator[str]:
+    """I5, its price: a tuning waits for a look, not for hundreds of them."""
+    for queue in (names.DEPLOYMENT_PROGRESS_QUEUE, names.SMOKE_TEST_QUEUE):
+        waiting = scene.truth.cloud.queues.count(queue)
+        if waiting > MOST_MESSAGES:
+            yield f"{waiting} messages wait in {queue}"
 
 
 def every_end_has_a_cause(scene: Scene) -> Iterator[str]:
@@ -248,6 +272,9 @@ _UNFINISHED = frozenset(State) - {
 _LONGEST_WAIT = timedelta(minutes=45)
 """The longest delay that the simulation's settings give, and two wrong clocks."""
 
+MOST_MESSAGES = 600
+"""More than a storm of wake-ups makes of six tunings."""
+
 MOMENTS: Mapping[Invariant, tuple[str, ...]] = {
     one_job_per_tuning_and_one_tuning_per_content: ("after sdk.submit_job",),
     no_more_jobs_run_than_allowed: ("after sdk.submit_job",),
@@ -255,8 +282,17 @@ MOMENTS: Mapping[Invariant, tuple[str, ...]] = {
     one_model_per_completed_job: ("after sdk.register_model",),
     nothing_is_left_over: (),
     only_what_nobody_needs_is_deleted: ("before arm.delete_endpoint",),
+    nothing_of_others_is_touched: (
+        "before arm.create_endpoint",
+        "before arm.set_traffic",
+        "before arm.set_endpoint_tags",
+        "before arm.create_deployment",
+        "before arm.delete_deployment",
+        "before arm.delete_endpoint",
+    ),
     only_what_is_idle_is_given_up: ("after ledger.put",),
     every_tuning_ends_or_waits_for_something: ("after ledger.put",),
+    looks_do_not_multiply: ("after wake_ups.tuning", "after wake_ups.smoke_test"),
     every_end_has_a_cause: (),
     traffic_goes_forward_to_what_passed: ("after arm.set_traffic", "before arm.delete_deployment"),
     what_existed_is_accounted_for: (),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,16 +11,19 @@ from datetime import datetime
 import azure.functions as func
 
 from shared import names
+from shared.lifecycle.tuning import State
 from tests.simulation import contents
 from tests.simulation.faults import Kind
 from tests.simulation.grid import EventGrid
 from tests.simulation.host import Host
-from tests.simulation.strangers import forms
+from tests.simulation.strangers import STRANGERS_TAGS, forms
 from tests.simulation.truth import Truth
 from tests.simulation.twins.refusals import RefusedError
-from tests.simulation.workload import Calls, Delete, Look, Operate, Step, Strange, Upload
+from tests.simulation.workload import DATASETS, Calls, Delete, Look, Operate, Step, Strange, Upload
 from tests.simulation.world import SimulatedWorld
 
+_AGAIN = 60.0
+"""Seconds until somebody who found a name taken tries once more."""
 _FORCE_AFTER = 300.0
 """Seconds until an operator who took a deployment's traffic away deletes it."""
 
@@ -93,6 +97,15 @@ class People:
             if running := sorted(name for name, job in self.truth.cloud.jobs.all.items() if not job.ended):
                 self._by_hand(lambda: self.truth.cloud.jobs.cancel(running[which % len(running)]))
             return
+        if kind is Kind.APP_DOWN:
+            self.host.stop_for(60.0 * (1 + which % 90))
+            return
+        if kind is Kind.STORM_OF_LOOKS:
+            self._storm(10 + which % 30)
+            return
+        if kind is Kind.SQUATTER:
+            self._squat(DATASETS[which % len(DATASETS)], in_this_workspace=which % 5 > 1)
+            return
         endpoints = sorted(self.truth.our_endpoints())
         if not endpoints:
             return
@@ -113,6 +126,38 @@ class People:
         self.replays[tuning] += 1
         params = {"as_newest": "true"} if as_newest else {}
         self.host.request("replay_tuning", {"id": tuning}, answered, params)
+
+    def _storm(self, times: int) -> None:
+        """So many hints and so many copies of the planned look, for every tuning, whatever it is doing."""
+        for tuning in self.truth.tunings():
+            queue = names.SMOKE_TEST_QUEUE if tuning.state is State.TESTING else names.DEPLOYMENT_PROGRESS_QUEUE
+            for body in ({"tuning_id": tuning.id}, {"tuning_id": tuning.id, "due": tuning.due}):
+                for _ in range(times):
+                    self.truth.cloud.queues.send(queue, json.dumps(body).encode())
+        self.host.look_at_queues()
+
+    def _squat(self, dataset: str, *, in_this_workspace: bool) -> None:
+        """Take the name that the dataset's next endpoint will have, as soon as it is free.
+
+        Not in the moment between somebody's look at that name and what he then does: endpoints have no ETags, so
+        that nobody could tell that the endpoint that he writes to is another one.
+        """
+        if not self.world.injector.active:
+            return
+        cloud, generation = self.truth.cloud.endpoints, self.truth.record(dataset).generation
+        current = names.endpoint_name(self.truth.settings.workspace_id, dataset, generation)
+        name = current
+        if cloud.existed(current):
+            name = names.endpoint_name(self.truth.settings.workspace_id, dataset, generation + 1)
+        if not in_this_workspace:
+            cloud.taken_elsewhere.add(name)
+            return
+        looked_at = f"arm.get_endpoint {name}"
+        seen = any(looked_at in who.seen for instance in self.host.instances for who in instance.running)
+        free = not seen and cloud.find(name) is None
+        if free and self._by_hand(lambda: cloud.put(name, "somebody else's", STRANGERS_TAGS, {})):
+            return
+        self.world.scheduler.after(_AGAIN, lambda: self._squat(dataset, in_this_workspace=True))
 
     def _delete_endpoint(self, name: str) -> bool:
         if self.truth.cloud.endpoints.find(name) is None:

@@ -19,7 +19,7 @@ from tests.simulation.host import Host
 from tests.simulation.judge import Judge, Violation
 from tests.simulation.people import People
 from tests.simulation.plan import Plan, draw_plan
-from tests.simulation.strangers import STRANGERS_ENDPOINT
+from tests.simulation.strangers import STRANGERS_ENDPOINT, STRANGERS_TAGS
 from tests.simulation.truth import Truth
 from tests.simulation.twins.calm import START
 from tests.simulation.twins.cloud import TwinCloud
@@ -46,11 +46,14 @@ SETTINGS = Settings(
     testing_deadline_minutes=40,
     idle_after_minutes=60,
     idle_grace_minutes=30,
+    poll_seconds=30,
+    poll_max_seconds=180,
     idle_dry_run=False,
     idle_cleanup_schedule="0 */20 * * * *",
     reconcile_schedule="0 */10 * * * *",
 )
-"""Shorter windows and deadlines than the defaults: a schedule is to see the end of all of them."""
+"""Shorter windows and deadlines than the defaults: a schedule is to see the end of all of them. Fewer looks while
+nothing happens: each is like the one before, and more schedules are worth more."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ class _Simulation:
             self.host.look_at_queues()
 
     def _put_strangers(self) -> None:
-        self.truth.cloud.endpoints.put(STRANGERS_ENDPOINT, "somebody else's", {"team": "x"}, {})
+        self.truth.cloud.endpoints.put(STRANGERS_ENDPOINT, "somebody else's", STRANGERS_TAGS, {})
 
 
 @contextmanager

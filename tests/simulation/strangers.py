@@ -12,6 +12,7 @@ _ML = "Microsoft.MachineLearningServices."
 _OTHER = "/subscriptions/9/resourceGroups/x/providers/Microsoft.MachineLearningServices/workspaces/simulated"
 
 STRANGERS_ENDPOINT = "not-of-droptune"
+STRANGERS_TAGS = {"team": "x"}
 
 
 def _run(topic: str, kind: str, run_id: object, **data: Any) -> Callable[[datetime, str], Event]:

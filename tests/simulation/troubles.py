@@ -12,6 +12,7 @@ from shared.azureml.translate import translated
 from shared.errors import RaceLostError
 from tests.simulation.dice import Dice
 from tests.simulation.faults import Kind
+from tests.simulation.outages import STORAGE_SEAMS
 
 _ANY = (Kind.CRASH_BEFORE, Kind.SLOW, Kind.CLOCK_JUMP)
 _HTTP = (Kind.THROTTLED, Kind.SERVER_ERROR, Kind.FORBIDDEN, Kind.TIMEOUT)
@@ -29,8 +30,14 @@ def kinds_for(operation: str, *, writes: bool) -> tuple[Kind, ...]:
         kinds.extend(_HTTP)
         if writes:
             kinds.append(Kind.TIMEOUT_AFTER)
-    if seam in ("arm", "sdk") and writes:
-        kinds.append(Kind.CONFLICT)
+    if seam in ("arm", "sdk"):
+        kinds.append(Kind.REFUSED_FOR_LONG)
+        if writes:
+            kinds.append(Kind.CONFLICT)
+    if seam in STORAGE_SEAMS:
+        kinds.append(Kind.STORAGE_OUT)
+    if seam == "wake_ups":
+        kinds.append(Kind.MESSAGE_LOST)
     if operation == "ledger.put":
         kinds.append(Kind.OWN_RACE)
     if operation in ("blobs.read_uploaded", "blobs.begin_copy"):
@@ -44,6 +51,7 @@ def kinds_for(operation: str, *, writes: bool) -> tuple[Kind, ...]:
 
 DONE_BEFORE = frozenset({Kind.TIMEOUT_AFTER, Kind.OWN_RACE, Kind.CRASH_AFTER})
 """The call is carried out, and then goes wrong."""
+OUTAGES = frozenset({Kind.REFUSED_FOR_LONG, Kind.STORAGE_OUT})
 REFUSALS = frozenset(
     {
         Kind.CONFLICT,

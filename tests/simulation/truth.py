@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
-
-import msgspec
 
 from shared import names
 from shared.config import Settings
@@ -21,12 +19,10 @@ Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord)
 class Truth:
     cloud: TwinCloud
     settings: Settings
-    _decoded: dict[str, Tuning | DatasetVersion | EndpointRecord] = field(default_factory=dict)
-    """By ETag: most rows are looked at much more often than they change."""
 
     def tuning(self, tuning_id: str) -> Tuning | None:
         row = self.cloud.tables.get(names.TUNINGS_TABLE, ("tuning", tuning_id))
-        return None if row is None else self._decode(row, Tuning)
+        return None if row is None else self.cloud.tables.value(row, Tuning)
 
     def tunings(self) -> list[Tuning]:
         return self._all(names.TUNINGS_TABLE, Tuning)
@@ -39,7 +35,7 @@ class Truth:
 
     def record(self, dataset: str) -> EndpointRecord:
         row = self.cloud.tables.get(names.ENDPOINTS_TABLE, ("endpoint", dataset))
-        return EndpointRecord(dataset=dataset) if row is None else self._decode(row, EndpointRecord)
+        return EndpointRecord(dataset=dataset) if row is None else self.cloud.tables.value(row, EndpointRecord)
 
     def files(self, dataset: str, version: str) -> dict[str, str]:
         """ETags of what lies in a version's folder now, by file name."""
@@ -60,12 +56,4 @@ class Truth:
         ]
 
     def _all(self, table: str, kind: type[Row]) -> list[Row]:
-        return [self._decode(row, kind) for row in self.cloud.tables.all(table)]
-
-    def _decode(self, row: tuple[str, bytes], kind: type[Row]) -> Row:
-        etag, body = row
-        found = self._decoded.get(etag)
-        if found is None:
-            found = self._decoded[etag] = msgspec.json.decode(body, type=kind)
-        assert isinstance(found, kind), "ETags are unique over all tables"
-        return found
+        return [self.cloud.tables.value(row, kind) for row in self.cloud.tables.all(table)]

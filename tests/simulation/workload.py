@@ -8,6 +8,7 @@ from tests.simulation import contents
 from tests.simulation.dice import Dice
 from tests.simulation.faults import Kind
 
+DATASETS = ("chats", "faq-2")
 MINUTE = 60.0
 HOUR = 3600.0
 
@@ -72,6 +73,9 @@ OPERATIONS = (
     Kind.ENDPOINT_DELETED,
     Kind.DEPLOYMENT_DELETED,
     Kind.JOB_CANCELED,
+    Kind.APP_DOWN,
+    Kind.SQUATTER,
+    Kind.STORM_OF_LOOKS,
 )
 UNSUPPORTED = ("v1/readme.txt", "loose.jsonl", "v1/../v2/train_sft.jsonl")
 
@@ -111,7 +115,7 @@ class _Steps:
 def draw_steps(dice: Dice, *, calm: bool) -> tuple[Step, ...]:
     """`calm`: good files and users only."""
     steps = _Steps(dice)
-    for dataset in ("chats", "faq-2")[: dice.choice((1, 1, 2))]:
+    for dataset in DATASETS[: dice.choice((1, 1, 2))]:
         start = dice.between(0, 30 * MINUTE)
         for number in range(dice.choice((1, 2, 2, 3))):
             steps.version(dataset, f"v{number + 1}", start, calm=calm)
@@ -122,7 +126,8 @@ def draw_steps(dice: Dice, *, calm: bool) -> tuple[Step, ...]:
     if not calm:
         for kind in OPERATIONS:
             if dice.chance(0.15):
-                steps.add(dice.between(HOUR, 7 * HOUR), Operate(kind, dice.below(1000)))
+                first = 0.0 if kind is Kind.SQUATTER else HOUR
+                steps.add(dice.between(first, 7 * HOUR), Operate(kind, dice.below(1000)))
         for _ in range(dice.choice((0, 0, 0, 4))):
             steps.add(dice.between(0.5 * HOUR, 5 * HOUR), Strange(dice.below(1000)))
     if dice.chance(0.3):

@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from shared.errors import DroptuneError
 from tests.simulation.dice import Dice
 from tests.simulation.fates import Fates
 from tests.simulation.faults import Injector, Kind
+from tests.simulation.outages import Outages
 from tests.simulation.scheduler import Died, Scheduler, Task
 from tests.simulation.trace import Trace
-from tests.simulation.troubles import DONE_BEFORE, REFUSALS, kinds_for, refuse
+from tests.simulation.troubles import DONE_BEFORE, OUTAGES, REFUSALS, kinds_for, refuse
 from tests.simulation.twins.calm import START
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class SimulatedWorld:
         self.scheduler = Scheduler(START)
         self.trace = Trace(self.now, traced)
         self.fates = Fates(plan.seed, injector, START + plan.calm_after)
+        self.outages = Outages()
         self.running: Invocation | None = None
         self.writes: list[str] = []
         """Where in the schedule the app wanted to change something."""
@@ -106,6 +108,10 @@ class SimulatedWorld:
         kind = self.injector.among(kinds_for(operation, writes=writes), where, who.faults)
         self._pause(who, self._slow(operation, who, writes=writes) if kind is Kind.SLOW else self._usual(who))
         if kind is None:
+            refusal = self.outages.refusal(operation, self.now()) if self.injector.active else None
+            if refusal is not None:
+                self.trace.note(who.name, f"{operation} {of}: still refused")
+                refuse(refusal, operation, who.pace)
             return self._carry_out(operation, commit, of, who)
         return self._faulty(kind, operation, commit, of, who)
 
@@ -175,6 +181,11 @@ class SimulatedWorld:
             self.crash(who.instance)
         if kind in REFUSALS:
             refuse(kind, operation, who.pace)
+        if kind in OUTAGES:
+            self.outages.begin(kind, operation, self.now(), who.pace)
+            refuse(self.outages.refusal(operation, self.now()) or Kind.SERVER_ERROR, operation, who.pace)
+        if kind is Kind.MESSAGE_LOST:
+            return cast("T", None)
         if kind is Kind.CLOCK_JUMP:
             who.instance.skew = MAX_CLOCK_ERROR * who.pace.between(-1, 1)
         elif kind is not Kind.SLOW and not self.meddle(kind, operation, of):

@@ -257,6 +257,12 @@ CASES = [
     ("live was taken over", State.LIVE, {"record": record(live=NEWER.id), "endpoint": endpoint()}, State.SUPERSEDED),
     ("endpoint deleted by hand", State.LIVE, {"record": record(live="chats-v1-aaaaaaaa")}, State.RETIRED),
     (
+        "endpoint deleted by hand, and its name taken by somebody else",
+        State.LIVE,
+        {"record": record(live="chats-v1-aaaaaaaa"), "endpoint": endpoint(), "ours": False},
+        State.RETIRED,
+    ),
+    (
         "idle",
         State.LIVE,
         {

@@ -352,6 +352,19 @@ def test_a_deletion_whose_wake_up_was_lost_is_woken_by_the_next_sweep(world: Wor
     assert world.wake_ups.woken == ["chat-v1"]
 
 
+@pytest.mark.parametrize("somebody_elses", [False, True])
+def test_a_live_tuning_whose_endpoint_is_no_more_is_woken(world: World, somebody_elses: bool) -> None:
+    world.add("chat", {})
+    world.add("faq", UNMARKED)
+    if not somebody_elses:
+        del world.arm.endpoints["chat-abc"]
+
+    report = world.sweep()
+
+    assert world.wake_ups.woken == ["chat-v1"]
+    assert "faq-abc" in [row.name for row in report.endpoints]
+
+
 def test_a_deletion_that_is_under_way_is_not_woken_again(world: World) -> None:
     world.add("chat", GRACE_OVER, status=EndpointStatus.DELETING)
     world.ledger.tuning_rows["chat-v1"] = tuning("chat-v1", State.CLEANING_UP)

@@ -185,6 +185,10 @@ class RealSubject:
             since = page["next"]
             found += [SeenEvent(e["id"], e["source"], e["eventType"], e["subject"], e["data"]) for e in page["events"]]
 
+    def take_name(self, endpoint: str) -> None:
+        taken = self.control("GET", "/limits")["taken_endpoint_names"]
+        self.control("POST", "/limits", {"taken_endpoint_names": [*taken, endpoint]})
+
     def expect_deployment(self, goes: Goes) -> None:
         """The model itself says so."""
 

@@ -143,6 +143,10 @@ class Subject(Protocol):
         """All so far."""
         ...
 
+    def take_name(self, endpoint: str) -> None:
+        """Another workspace of the region has an endpoint of this name."""
+        ...
+
     def expect_deployment(self, goes: Goes) -> None:
         """Of a model of a job that went like that."""
         ...

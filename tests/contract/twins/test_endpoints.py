@@ -222,3 +222,14 @@ def test_the_name_of_a_deleted_endpoint_is_free_only_later_and_then_for_a_new_on
     assert settled(cloud, endpoint).traffic == {}
     assert cloud.arm.list_deployments(endpoint) == []
     assert cloud.arm.endpoint_key(endpoint) != key
+
+
+def test_a_name_that_another_workspace_has_is_refused_for_good_and_is_not_seen_here(
+    cloud: Subject, fresh: Fresh
+) -> None:
+    name = fresh("popular")
+    cloud.take_name(name)
+    with pytest.raises(PermanentError, match="There is already an endpoint with this name") as refused:
+        cloud.arm.create_endpoint(name, description="", tags={})
+    assert refused.value.code == "BadRequest"
+    assert cloud.arm.get_endpoint(name) is None

@@ -132,6 +132,9 @@ class TwinSubject:
         ]
         return [SeenEvent(e.id, e.topic, e.type, e.subject, e.data) for e in self.world.events] + published
 
+    def take_name(self, endpoint: str) -> None:
+        self.cloud.endpoints.taken_elsewhere.add(endpoint)
+
     def expect_deployment(self, goes: Goes) -> None:
         failing = Fate(Outcome.FAIL, 300, "ResourceNotReady", "User container has crashed or terminated.")
         usual = Fate(seconds=900)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from tests.simulation.twins.progress import settle
-from tests.simulation.twins.refusals import bad_request, busy, invalid, name_not_yet_free, not_found
+from tests.simulation.twins.refusals import bad_request, busy, invalid, name_not_yet_free, name_taken, not_found
 from tests.simulation.twins.world import Happening
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ class Endpoints:
         self._numbers = itertools.count(1)
         self._taken_until: dict[str, datetime] = {}
         self.all: dict[str, Endpoint] = {}
+        self.taken_elsewhere: set[str] = set()
+        """Names that another workspace of the region has."""
         self.lifetimes: list[Lifetime] = []
         self.errors: dict[str, str] = {}
 
@@ -103,6 +105,8 @@ class Endpoints:
         _check_name("Endpoint", name)
         _check_traffic(traffic, set(existing.deployments) if existing else set())
         if existing is None:
+            if name in self.taken_elsewhere:
+                raise name_taken()
             if self._world.now() < self._taken_until.get(name, self._world.now()):
                 raise name_not_yet_free()
             self._create(name, description, tags)

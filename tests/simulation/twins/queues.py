@@ -50,6 +50,13 @@ class Queues:
         """All messages, also those that are hidden; the next one to become visible first."""
         return sorted(self._messages.get(queue, {}).values(), key=lambda item: (item.visible_at, item.id))
 
+    def soonest(self, queue: str) -> datetime | None:
+        """When the next message of the queue becomes visible."""
+        return min((message.visible_at for message in self._messages.get(queue, {}).values()), default=None)
+
+    def count(self, queue: str) -> int:
+        return len(self._messages.get(queue, {}))
+
     def send(self, queue: str, body: bytes, delay: float = 0) -> Message:
         """`delay` in seconds; queues know whole ones."""
         now = self._world.now()
@@ -138,11 +145,10 @@ class WakeUpsTwin(WakeUps):
         self._queues = queues
 
     def tuning(self, tuning_id: str, delay: float = 0, due: str = "") -> None:
-        body: dict[str, object] = {"tuning_id": tuning_id, "due": due} if due else {"tuning_id": tuning_id}
-        self._put("wake_ups.tuning", names.DEPLOYMENT_PROGRESS_QUEUE, body, delay, tuning_id)
+        self._put("wake_ups.tuning", names.DEPLOYMENT_PROGRESS_QUEUE, _body(tuning_id, due), delay, tuning_id)
 
-    def smoke_test(self, tuning_id: str, delay: float = 0) -> None:
-        self._put("wake_ups.smoke_test", names.SMOKE_TEST_QUEUE, {"tuning_id": tuning_id}, delay, tuning_id)
+    def smoke_test(self, tuning_id: str, delay: float = 0, due: str = "") -> None:
+        self._put("wake_ups.smoke_test", names.SMOKE_TEST_QUEUE, _body(tuning_id, due), delay, tuning_id)
 
     def version(self, message: VersionMessage, delay: float) -> None:
         body: dict[str, object] = {
@@ -161,3 +167,7 @@ class WakeUpsTwin(WakeUps):
 
     def _put_bytes(self, operation: str, queue: str, content: bytes, delay: float, of: str) -> None:
         self._world.effect(operation, lambda: self._queues.send(queue, content, delay), writes=True, of=of)
+
+
+def _body(tuning_id: str, due: str) -> dict[str, object]:
+    return {"tuning_id": tuning_id, "due": due} if due else {"tuning_id": tuning_id}

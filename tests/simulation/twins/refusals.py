@@ -37,6 +37,13 @@ def name_not_yet_free() -> RefusedError:
     return RefusedError(404, "NotFound", 'The specified resource was not found. {{"title":"Not Found"}}')
 
 
+def name_taken() -> RefusedError:
+    return bad_request(
+        "There is already an endpoint with this name, Endpoint name needs to be unique within a region. "
+        "Try some other name."
+    )
+
+
 def busy(message: str) -> RefusedError:
     return RefusedError(409, "Conflict", message)
 

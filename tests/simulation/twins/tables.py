@@ -1,4 +1,4 @@
-"""The ledger's tables: rows with ETags, kept as the JSON that was written, so that nothing aliases."""
+"""The ledger's tables: rows with ETags, kept as the JSON that was written; read back once, as values are frozen."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Tables:
     def __init__(self) -> None:
         self._rows: dict[str, dict[Key, tuple[str, bytes]]] = {table: {} for table in names.TABLES}
         self._numbers = itertools.count(1)
+        self._values: dict[str, object] = {}
 
     def get(self, table: str, key: Key) -> tuple[str, bytes] | None:
         return self._rows[table].get(key)
@@ -44,6 +45,15 @@ class Tables:
         fresh = f"W/\"datetime'{next(self._numbers):08d}'\""
         self._rows[table][key] = fresh, body
         return fresh
+
+    def value(self, row: tuple[str, bytes], kind: type[Row]) -> Row:
+        """What a row holds. ETags are unique over all tables, and rows are read much more often than written."""
+        etag, body = row
+        found = self._values.get(etag)
+        if found is None:
+            found = self._values[etag] = msgspec.json.decode(body, type=kind)
+        assert isinstance(found, kind)
+        return found
 
     def delete(self, table: str, key: Key) -> None:
         """By hand: the app never does."""
@@ -129,12 +139,12 @@ class LedgerTwin(Ledger):
 
     def _read(self, operation: str, table: str, key: Key, kind: type[Row]) -> Versioned[Row] | None:
         found = self._world.effect(operation, lambda: self._tables.get(table, key), writes=False, of=key[1])
-        return None if found is None else Versioned(msgspec.json.decode(found[1], type=kind), found[0])
+        return None if found is None else Versioned(self._tables.value(found, kind), found[0])
 
     def _list(self, operation: str, table: str, kind: type[Row]) -> Iterator[Versioned[Row]]:
         """Nothing is asked before the first row is wanted."""
-        for etag, body in self._world.effect(operation, lambda: self._tables.all(table), writes=False):
-            yield Versioned(msgspec.json.decode(body, type=kind), etag)
+        for row in self._world.effect(operation, lambda: self._tables.all(table), writes=False):
+            yield Versioned(self._tables.value(row, kind), row[0])
 
 
 def _address(value: AnyRow) -> tuple[str, Key]:
