@@ -7,13 +7,15 @@ STATE ?=
 SETTINGS ?=
 WORKERS ?= 2
 
-.PHONY: demo up cloud test simulate mutants crash crowd soak bench-localcloud bench-validation package check doctor setup clean
+.PHONY: demo up cloud test simulate mutants crash crowd soak bench-localcloud bench-validation package check doctor infra policies setup clean
 
 demo: setup
 	@$(PY) -m demo $(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
 
+# HOST=func leaves the Functions host to Azure Functions Core Tools.
+HOST ?=
 up: setup
-	@$(PY) -m demo.up $(if $(MODEL),--model "$(MODEL)")
+	@$(PY) -m demo.up $(if $(MODEL),--model "$(MODEL)") $(if $(HOST),--without-host)
 
 # The local cloud alone, for code of your own: docs/localcloud.md.
 cloud: setup
@@ -52,21 +54,29 @@ check: setup
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --cache-dir .import_linter_cache
-	$(MAKE) --no-print-directory doctor
+	$(MAKE) --no-print-directory doctor infra
 
 # azure-functions-doctor looks at what ships, not at the local cloud beside it.
-SHIPPED := function_app.py handlers shared host.json requirements.txt constraints.txt .funcignore
 doctor: setup
-	@rm -rf .localcloud/shipped && mkdir -p .localcloud/shipped && cp -r $(SHIPPED) .localcloud/shipped
+	@$(PY) -m infra.package .localcloud/shipped > /dev/null
 	.venv/bin/azure-functions-doctor doctor --path .localcloud/shipped --profile deploy
 
-# What is deployed, with byte-code that counts whatever a ZIP file makes of the times of the files.
+# What `azd up` deploys, held against everything that can be known without Azure; says what it looked at.
+infra: setup
+	@$(PY) -m infra.checks
+
+# checkov pins versions that are not ours, so it lives apart; `make infra` runs it where it is installed.
+policies: .venv-checkov/.installed
+
+.venv-checkov/.installed: requirements-policies.txt
+	$(PYTHON) -m venv .venv-checkov
+	.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-policies.txt
+	@touch $@
+
+# What is deployed, its size, and what is imported when it starts.
 PACKAGE ?= .localcloud/package
-package:
-	@rm -rf "$(PACKAGE)" && mkdir -p "$(PACKAGE)"
-	@cp -r $(filter-out .funcignore,$(SHIPPED)) "$(PACKAGE)"
-	@find "$(PACKAGE)" -name __pycache__ -prune -exec rm -r {} +
-	@$(PYTHON) -m compileall -q --invalidation-mode unchecked-hash "$(PACKAGE)"
+package: setup
+	@$(PY) -m infra.package "$(PACKAGE)"
 
 setup: .venv/.installed node_modules/.installed
 
@@ -91,4 +101,4 @@ bench-validation: setup .venv-bench/.installed
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-bench node_modules .localcloud
+	rm -rf .venv .venv-bench .venv-checkov node_modules .localcloud dist

@@ -95,6 +95,8 @@ class Topology:
     persistent: bool = True
     message_lease: float = 30
     commands: Commands = field(default_factory=Commands)
+    with_host: bool = True
+    """Without the local Functions host, for one of your own: `func start`."""
 
     def cloud(self) -> LocalCloud:
         """The cloud, not yet started; `prepare_storage` comes after its start."""
@@ -116,7 +118,7 @@ class Topology:
         )
         return LocalCloud(
             config,
-            app_dir=ROOT,
+            app_dir=ROOT if self.with_host else None,
             app_settings={**app_settings(config), **FAST_SETTINGS, **self.settings},
             persistent=self.persistent,
             message_lease=self.message_lease,

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from demo.dialogues import write_dataset
+from demo.local_settings import write_local_settings
 from demo.topology import ROOT, TRACED, Topology, prepare_storage
 from localcloud.ports import PortInUseError
 from localcloud.processes import AlreadyRunningError, StackError
@@ -39,7 +40,16 @@ _TEXT = """\
 
 or without the Azure CLI:  .venv/bin/python -m demo.upload {sample} booking-desk v1
 An endpoint that nobody calls for {idle} minutes is marked, and deleted {grace} minutes later.
-Azure Storage Explorer takes the same connection string (Edit > SSL Certificates > Import: the file above).
+{host}Azure Storage Explorer takes the same connection string (Edit > SSL Certificates > Import: the file above).
+"""
+
+
+_HOST = """\
+
+[bold]The Functions host is yours to start[/], with Azure Functions Core Tools; these settings hold its addresses:
+
+  cp {settings} local.settings.json && func start --port {port}
+
 """
 
 
@@ -47,6 +57,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make up", description=__doc__)
     parser.add_argument("--model", type=Path, help="Hugging Face model folder to fine-tune")
     parser.add_argument("--state", type=Path, default=ROOT / ".localcloud" / "up", help="folder that keeps the state")
+    parser.add_argument("--without-host", action="store_true", help="leave the Functions host to `func start`")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     console = Console()
@@ -54,7 +65,12 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        cloud = Topology(state_dir=arguments.state, model_path=arguments.model, settings=PATIENT | TRACED).cloud()
+        cloud = Topology(
+            state_dir=arguments.state,
+            model_path=arguments.model,
+            settings=PATIENT | TRACED,
+            with_host=not arguments.without_host,
+        ).cloud()
         with console.status("Starting the local cloud"):
             cloud.start()
     except (StackError, AlreadyRunningError, PortInUseError) as error:
@@ -67,13 +83,15 @@ def main() -> int:
         sample = arguments.state / "sample-dataset"
         if not sample.exists():
             write_dataset(sample)
-        console.print(_text(cloud, arguments.state, sample), highlight=False, soft_wrap=True)
+        settings = write_local_settings(cloud, arguments.state)
+        host = _HOST.format(settings=settings, port=cloud.config.ports.functions) if arguments.without_host else ""
+        console.print(_text(cloud, arguments.state, sample, host), highlight=False, soft_wrap=True)
         stopped.wait()
         console.print("stopping")
     return 0
 
 
-def _text(cloud: LocalCloud, state: Path, sample: Path) -> str:
+def _text(cloud: LocalCloud, state: Path, sample: Path, host: str) -> str:
     return _TEXT.format(
         state=state,
         functions=cloud.config.functions_url,
@@ -82,6 +100,7 @@ def _text(cloud: LocalCloud, state: Path, sample: Path) -> str:
         ca=cloud.config.ca_file,
         connection=cloud.storage_connection_string(),
         sample=sample,
+        host=host,
         idle=PATIENT["IDLE_AFTER_MINUTES"],
         grace=PATIENT["IDLE_GRACE_MINUTES"],
     )

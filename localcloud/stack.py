@@ -153,7 +153,7 @@ class LocalCloud:
         settings = self._state_dir / "settings.json"
         keys = self._state_dir / "function_keys.json"
         function_keys(self._state_dir)
-        _write_secret(settings, self._complete_settings())
+        _write_secret(settings, self.complete_settings())
         command = [
             *(*self._commands.functions, "--app", str(self._app_dir.resolve())),
             *("--port", str(self.config.ports.functions)),
@@ -254,7 +254,8 @@ class LocalCloud:
         else:
             process.stop()
 
-    def _complete_settings(self) -> dict[str, str]:
+    def complete_settings(self) -> dict[str, str]:
+        """Everything that a Functions host of this cloud gets; with it Azure Functions Core Tools can be the host."""
         storage = "AzureWebJobsStorage__"
         return {
             f"{storage}blobServiceUri": self.config.blob_url,

@@ -1,0 +1,1 @@
+"""What `azd` deploys, and the checks of it that need no Azure."""

@@ -1,0 +1,1 @@
+"""Offline checks of the deployment. Each is a function that yields problems; none needs Azure or the network."""
