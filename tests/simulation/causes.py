@@ -41,7 +41,7 @@ FAULTS: Mapping[str, Set[Kind]] = {
     "DeploymentVanished": _BY_HAND | {Kind.NAME_FORGOTTEN},
     "EndpointVanished": frozenset({Kind.ENDPOINT_DELETED, Kind.NAME_FORGOTTEN}),
     "SmokeTestFailed": _BY_HAND | {Kind.SCORE_GARBAGE, Kind.SCORE_SLOW},
-    "UnexpectedError": _DEATHS | {Kind.FORBIDDEN, Kind.REFUSED_FOR_LONG},
+    "UnexpectedError": _DEATHS | {Kind.FORBIDDEN, Kind.REFUSED_FOR_LONG, Kind.STORAGE_OUT, Kind.APP_DOWN},
     "PoisonMessage": _DEATHS | _DELAYS,
     "DeadlineExceeded": _DELAYS,
     "UserError": _BY_HAND,

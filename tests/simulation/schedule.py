@@ -160,12 +160,13 @@ class _Simulation:
     def _is_settled(self) -> bool:
         """Nothing is on its way any more, so that more time would not change anything."""
         truth = self.truth
+        ours, kept = set(truth.our_endpoints()), set(self.people.kept_since)
         return (
             self.host.idle
-            and set(truth.our_endpoints()) <= set(self.people.kept_since)
+            and ours <= kept
             and all(job.ended for job in truth.cloud.jobs.all.values())
             and all(version.state == "taken" for version in truth.versions())
-            and all(tuning.ended or tuning.endpoint in self.people.kept_since for tuning in truth.tunings())
+            and all(tuning.ended or tuning.endpoint in ours & kept for tuning in truth.tunings())
             and not any(endpoint.state.endswith("ing") for endpoint in truth.our_endpoints().values())
             and not any(truth.cloud.queues.waiting(queue) for queue in truth.cloud.queues.names())
         )
