@@ -144,6 +144,7 @@ def app_settings(config: CloudConfig) -> dict[str, str]:
         "AZURE_RESOURCE_GROUP": RESOURCE_GROUP,
         "AZUREML_WORKSPACE": WORKSPACE,
         "AZURE_LOCATION": LOCATION,
+        "PYTHON_ENABLE_INIT_INDEXING": "1",
         "STORAGE__blobServiceUri": config.blob_url,
         "STORAGE__queueServiceUri": config.queue_url,
         "STORAGE__tableServiceUri": config.table_url,

@@ -2,29 +2,29 @@
 
 import azure.functions as func
 
-from handlers.status_api import _answer, _error, _json
+from handlers.http import Request, Response, answered, error_answer, json_answer
 
 blueprint = func.Blueprint()
 
 
 @blueprint.function_name("costs")
 @blueprint.route(route="costs", methods=["GET"])
-def costs(req: func.HttpRequest) -> func.HttpResponse:
+def costs(req: Request) -> Response:
     from shared.services import services
 
-    def answer() -> func.HttpResponse:
-        month, dataset = req.params.get("month", ""), req.params.get("dataset", "")
-        form = req.params.get("format", "json")
+    def answer() -> Response:
+        month, dataset = req.query_params.get("month", ""), req.query_params.get("dataset", "")
+        form = req.query_params.get("format", "json")
         statement = services().statement
         try:
             if form == "csv":
                 table = statement.table(month, dataset)
                 headers = {"Content-Disposition": 'attachment; filename="costs.csv"'}
-                return func.HttpResponse(table, mimetype="text/csv", charset="utf-8", headers=headers)
+                return Response(table, headers=headers, media_type="text/csv; charset=utf-8")
             if form == "json":
-                return _json(statement.costs(month, dataset))
+                return json_answer(statement.costs(month, dataset))
         except ValueError as error:
-            return _error(400, "BadRequest", str(error))
-        return _error(400, "BadRequest", "format must be json or csv")
+            return error_answer(400, "BadRequest", str(error))
+        return error_answer(400, "BadRequest", "format must be json or csv")
 
-    return _answer(answer)
+    return answered(answer)

@@ -42,6 +42,11 @@ class Engine(Protocol):
     @property
     def functions(self) -> tuple[FunctionMetadata, ...]: ...
 
+    @property
+    def http_uri(self) -> str:
+        """Where the worker wants calls of HTTP functions passed to ("HTTP streams"); empty: it takes them by value."""
+        ...
+
     def current_invocation(self) -> str | None:
         """Id of the invocation that the calling thread works for, so that log records can name it."""
         ...

@@ -71,7 +71,7 @@ class Host:
             self._add_listener(self._queue_listener(function))
         self._blob_queue, self._blob_listener = self._blob_parts()
         self._timers = [self._timer(function) for function in of_type(self.functions, "timerTrigger")]
-        self.app = self._web(keys)
+        self.app = self._web(keys, engine.http_uri)
 
     def start(self) -> None:
         for part in self._parts():
@@ -147,11 +147,12 @@ class Host:
             clock=_now,
         )
 
-    def _web(self, keys: Keys) -> Starlette:
+    def _web(self, keys: Keys, http_uri: str) -> Starlette:
         http = HttpFunctions(
             [endpoint_of(f, self._config.route_prefix) for f in of_type(self.functions, "httpTrigger")],
             keys,
             self.runner,
+            http_uri,
         )
         webhooks = EventGridWebhooks(
             event_functions={f.name: f for f in of_type(self.functions, "eventGridTrigger")},

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from starlette.responses import Response
 
 from localcloud.functions.engine import FunctionFailedError
+from localcloud.functions.http_proxy import HttpProxy
 from localcloud.functions.routes import Route, parse_route
 from localcloud.functions.typed_data import (
     Binary,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
+_REASON = "This function was called via HTTP"
 _LONGEST_BODY = 210 * 1024 * 1024
 
 
@@ -63,7 +66,13 @@ def _level(text: str) -> AuthLevel:
 
 
 class HttpFunctions:
-    def __init__(self, endpoints: Sequence[HttpEndpoint], keys: Keys, runner: FunctionRunner) -> None:
+    """`http_uri`: where the worker wants the calls passed to; empty: it takes them by value."""
+
+    def __init__(
+        self, endpoints: Sequence[HttpEndpoint], keys: Keys, runner: FunctionRunner, http_uri: str = ""
+    ) -> None:
+        self._proxy = HttpProxy(http_uri) if http_uri else None
+        self._passed_on: set[asyncio.Future[Any]] = set()
         self._endpoints = sorted(endpoints, key=lambda endpoint: endpoint.route.specificity)
         self._keys = keys
         self._runner = runner
@@ -83,17 +92,36 @@ class HttpFunctions:
             return Response(status_code=401)
         if int(request.headers.get("content-length") or 0) > _LONGEST_BODY:
             return Response(status_code=413)
+        if self._proxy is not None:
+            return await self._pass_on(self._proxy, endpoint.function, request, params)
         call = await read_call(request, params)
         metadata: dict[str, InputData] = {name: Text(value) for name, value in params.items()}
         metadata |= {"Query": as_json(dict(call.query)), "Headers": as_json(dict(call.headers))}
         trigger = endpoint.function.trigger
         try:
-            outputs = await self._runner.run(
-                endpoint.function, {trigger.name: call}, metadata, "This function was called via HTTP"
-            )
+            outputs = await self._runner.run(endpoint.function, {trigger.name: call}, metadata, _REASON)
         except FunctionFailedError:
             return Response(status_code=500)
         return to_response(endpoint.function, outputs)
+
+    async def _pass_on(
+        self, proxy: HttpProxy, function: FunctionMetadata, request: Request, params: dict[str, str]
+    ) -> Response:
+        """The invocation itself carries the route's parameters and nothing else."""
+        invocation_id = self._runner.new_id()
+        call = HttpCall(method="", url="", headers={}, query={}, params=params, body=b"")
+        running = asyncio.ensure_future(
+            self._runner.run(function, {function.trigger.name: call}, {}, _REASON, invocation_id)
+        )
+        self._passed_on.add(running)
+        running.add_done_callback(self._ended)
+        return await proxy.forward(request, invocation_id)
+
+    def _ended(self, running: asyncio.Future[Any]) -> None:
+        """A failure is logged already, and the worker's server has told the caller."""
+        self._passed_on.discard(running)
+        if not running.cancelled():
+            running.exception()
 
 
 async def read_call(request: Request, params: Mapping[str, str]) -> HttpCall:

@@ -42,8 +42,17 @@ class FunctionRunner:
         """Function name by invocation id. Safe to read from any thread."""
         return self._running
 
+    def new_id(self) -> str:
+        """For an invocation that is named before it runs."""
+        return self._new_id()
+
     async def run(
-        self, function: FunctionMetadata, inputs: Mapping[str, InputData], metadata: Metadata, reason: str
+        self,
+        function: FunctionMetadata,
+        inputs: Mapping[str, InputData],
+        metadata: Metadata,
+        reason: str,
+        invocation_id: str = "",
     ) -> Mapping[str, OutputData]:
         """Retries as the function's retry policy says, which the host honours for timers only.
 
@@ -53,7 +62,8 @@ class FunctionRunner:
         retries = policy.max_retry_count if policy is not None else 0
         retry = 0
         while True:
-            invocation = Invocation(self._new_id(), function.name, inputs, metadata, retry, max(retries, 0))
+            chosen = invocation_id or self._new_id()
+            invocation = Invocation(chosen, function.name, inputs, metadata, retry, max(retries, 0))
             try:
                 return await self._attempt(function, invocation, reason)
             except FunctionFailedError:

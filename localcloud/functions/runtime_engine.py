@@ -38,12 +38,17 @@ class RuntimeEngine:
         failure = _failure(response)
         if failure is not None:
             raise IndexingError(f"{failure.message}\n{failure.stack_trace}")
+        self._http_uri = str(response.capabilities.get("HttpUri", ""))
         response = self._worker.run_blocking(self._runtime.functions_metadata_request(self._envelope(Message())))
         self._functions = {f.name: _metadata(f) for f in response.function_metadata_results or ()}
 
     @property
     def functions(self) -> tuple[FunctionMetadata, ...]:
         return tuple(self._functions.values())
+
+    @property
+    def http_uri(self) -> str:
+        return self._http_uri
 
     def current_invocation(self) -> str | None:
         invocation: str | None = self._runtime.invocation_id_cv.get()

@@ -93,6 +93,12 @@ def _deferred_registry() -> Any:
     return base.get_binding_registry() if base is not None else None
 
 
+def web_extension() -> Any:
+    """azurefunctions.extensions.base, if the app has imported a web extension ("HTTP streams"); else None."""
+    base = sys.modules.get("azurefunctions.extensions.base")
+    return base if base is not None and base.HttpV2FeatureChecker.http_v2_enabled() else None
+
+
 def to_datum(data: InputData) -> Datum:
     match data:
         case Text(value):

@@ -25,6 +25,7 @@ from localcloud.functions.engine import FunctionFailedError, IndexingError, Invo
 from localcloud.functions.metadata import Binding, FunctionMetadata, RetryPolicy
 from localcloud.functions.sdk_context import InvocationContext, OutValue, RetryContext, thread_local
 from localcloud.functions.sdk_converters import converter, from_datum, to_datum, to_datums
+from localcloud.functions.sdk_http import WorkerHttpServer
 from localcloud.functions.sdk_signature import Parameter, Signature, read_signature
 from localcloud.functions.worker_thread import WorkerThread
 
@@ -52,10 +53,15 @@ class SdkEngine:
         threads = int(os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", _DEFAULT_THREADS))
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="function")
         self._worker = WorkerThread()
+        self._http = WorkerHttpServer.start(self._worker)
 
     @property
     def functions(self) -> tuple[FunctionMetadata, ...]:
         return tuple(function.metadata for function in self._functions.values())
+
+    @property
+    def http_uri(self) -> str:
+        return self._http.uri if self._http is not None else ""
 
     def current_invocation(self) -> str | None:
         return _current_invocation.get()
@@ -65,9 +71,13 @@ class SdkEngine:
 
     async def _invoke(self, function: LoadedFunction, invocation: Invocation) -> Mapping[str, OutputData]:
         _current_invocation.set(invocation.id)
+        http = self._http if function.metadata.trigger.type == "httpTrigger" else None
         try:
             outs = {parameter.name: OutValue() for parameter in function.signature.outputs}
             arguments = _arguments(function, invocation) | outs
+            if http is not None:
+                trigger = function.metadata.trigger.name
+                arguments[trigger] = await http.request(invocation.id, arguments[trigger].route_params)
             if inspect.iscoroutinefunction(function.call):
                 result = await function.call(**arguments)
             else:
@@ -79,8 +89,12 @@ class SdkEngine:
                     arguments,
                     invocation.id,
                 )
-            return _results(function, outs, result)
+            if http is not None:
+                http.answer(invocation.id, result)
+            return _results(function, outs, result, answered=http is not None)
         except Exception as error:
+            if http is not None:
+                http.answer(invocation.id, error)
             raise FunctionFailedError(f"{type(error).__name__}: {error}", _trace(error)) from error
 
 
@@ -123,7 +137,10 @@ def _arguments(function: LoadedFunction, invocation: Invocation) -> dict[str, An
     return arguments
 
 
-def _results(function: LoadedFunction, outs: Mapping[str, OutValue], result: Any) -> dict[str, OutputData]:
+def _results(
+    function: LoadedFunction, outs: Mapping[str, OutValue], result: Any, *, answered: bool
+) -> dict[str, OutputData]:
+    """`answered`: the caller gets the result from the worker's own HTTP server."""
     signature = function.signature
     if result is not None and signature.return_type is None:
         raise RuntimeError(f"function {function.metadata.name!r} without a $return binding returned a non-None value")
@@ -132,7 +149,7 @@ def _results(function: LoadedFunction, outs: Mapping[str, OutValue], result: Any
         for parameter in signature.outputs
         if outs[parameter.name].get() is not None
     }
-    if signature.return_type is not None:
+    if signature.return_type is not None and not answered:
         results["$return"] = _encode(signature.return_type, result, None)
     return results
 

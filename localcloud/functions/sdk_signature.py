@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.functions.engine import IndexingError
-from localcloud.functions.sdk_converters import GENERIC, converter, has_implicit_output, is_sdk_type
+from localcloud.functions.sdk_converters import GENERIC, converter, has_implicit_output, is_sdk_type, web_extension
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -126,12 +126,22 @@ def _is_type(annotation: Any) -> bool:
 
 
 def _fits(parameter: Parameter, is_out: bool) -> bool:
+    extension = web_extension()
+    if extension is not None and parameter.binding_type == "httpTrigger":
+        return bool(extension.RequestTrackerMeta.check_type(parameter.annotation))
     found = converter(parameter.converter_type, deferred=parameter.deferred)
     check = found.check_output_type_annotation if is_out else found.check_input_type_annotation
     try:
         return check(parameter.annotation)
     except (TypeError, AttributeError):  # issubclass() of a generic; a converter for the other direction only
         return False
+
+
+def _returns(binding_type: str, annotation: type) -> bool:
+    extension = web_extension()
+    if extension is not None and binding_type == "http":
+        return bool(extension.ResponseTrackerMeta.check_type(annotation))
+    return converter(binding_type).check_output_type_annotation(annotation)
 
 
 def _return_type(name: str, bindings: tuple[Binding, ...], hints: Mapping[str, Any]) -> str | None:
@@ -143,7 +153,6 @@ def _return_type(name: str, bindings: tuple[Binding, ...], hints: Mapping[str, A
     if "return" not in hints:
         return explicit.type
     annotation = hints["return"]
-    found = converter(explicit.type)
-    if not isinstance(annotation, type) or not found.check_output_type_annotation(annotation):
+    if not isinstance(annotation, type) or not _returns(explicit.type, annotation):
         raise _refuse(name, f"the return annotation {annotation!r} does not match the binding {explicit.type}")
     return explicit.type

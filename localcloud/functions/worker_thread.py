@@ -29,3 +29,7 @@ class WorkerThread:
     def run_blocking(self, work: Coroutine[Any, Any, T]) -> T:
         """For threads that have no event loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def run_in_background(self, work: Coroutine[Any, Any, Any]) -> None:
+        """For as long as the process lives."""
+        self._background = asyncio.run_coroutine_threadsafe(work, self._loop)

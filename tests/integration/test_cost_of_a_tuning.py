@@ -122,12 +122,13 @@ from azure.storage.blob import BlobClient
 def call(function, argument):
     return function.build().get_user_function()(argument)
 from handlers import deployment_progress, idle_cleanup, job_completed, reconcile, status_api
+from handlers.http import Request
 tuning, workspace = sys.argv[1:]
 message = func.QueueMessage(body=json.dumps({"tuning_id": tuning}).encode())
 call(deployment_progress.deployment_progress, message)
 call(idle_cleanup.idle_cleanup, None)
 call(reconcile.reconcile, None)
-request = func.HttpRequest("GET", "http://x", route_params={"id": tuning}, body=b"")
+request = Request({"type": "http", "method": "GET", "headers": [], "query_string": b"", "path_params": {"id": tuning}})
 bodies = [call(function, request) for function in (
     status_api.list_tunings, status_api.get_tuning, status_api.list_endpoints)]
 event = func.EventGridEvent(id="1", data={"runId": tuning, "runStatus": "Completed"}, topic=workspace,
@@ -137,7 +138,7 @@ heavy = ("azure.ai.ml", "pandas", "numpy", "aiohttp", "marshmallow", "openteleme
 print(json.dumps({
     "heavy": [name for name in heavy if name in sys.modules],
     "statuses": [body.status_code for body in bodies],
-    "tuning": json.loads(bodies[1].get_body()),
+    "tuning": json.loads(bodies[1].body),
 }))
 """
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TRIGGERS = "import azure.functions, azurefunctions.extensions.bindings.blob"
+TRIGGERS = "import azure.functions, azurefunctions.extensions.bindings.blob, starlette.requests, starlette.responses"
 LIGHT = ("function_app", "handlers", "shared")
 """Packages whose files the import of the app may add to what its triggers import."""
 
@@ -33,3 +33,7 @@ def test_the_app_imports_only_its_own_light_modules_beyond_its_triggers() -> Non
 def test_the_services_are_put_together_without_azure_ai_ml() -> None:
     heavy = {"azure.ai.ml", "pandas", "numpy", "azure.identity", "azure.monitor", "marshmallow"}
     assert modules("import shared.services") & heavy == set()
+
+
+def test_the_http_server_and_client_are_imported_when_they_are_used() -> None:
+    assert modules("import function_app") & {"uvicorn", "httpcore", "fastapi", "pydantic"} == set()

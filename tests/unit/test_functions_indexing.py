@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from azurefunctions.extensions.base import ModuleTrackerMeta
 
 from localcloud.functions.engine import IndexingError
 from localcloud.functions.sdk_engine import index_app
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def new_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Each test imports its own function_app."""
+    """Each test imports its own function_app; no other test's import of handlers makes it one with HTTP streams."""
+    monkeypatch.setattr(ModuleTrackerMeta, "_module", None)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "function_app", raising=False)
     return tmp_path
