@@ -132,6 +132,9 @@ class Settings:
     idle_cleanup_schedule: str = _setting("NCRONTAB schedule of the idle sweep.", "0 */15 * * * *")
     idle_after_minutes: float = _setting("An endpoint without requests for so long is idle.", 1440.0, minimum=0)
     idle_grace_minutes: float = _setting("Time from the mark to the deletion.", 120.0, minimum=0)
+    orphan_grace_minutes: float = _setting(
+        "The same for endpoints and deployments of ours that no tuning uses any more.", 60.0, minimum=0
+    )
     metrics_delay_minutes: float = _setting(
         "Minutes that Azure Monitor may be behind; the sweep does not ask for them.", 5.0, minimum=0
     )

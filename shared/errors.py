@@ -2,7 +2,8 @@
 
 DroptuneError            unexpected: worth a few tries
 ├── TransientError       the cloud said "later": try again, as long as the stage's deadline allows
-│   └── RaceLostError    somebody else changed the row first: read it again
+│   ├── RaceLostError    somebody else changed the row first: read it again
+│   └── ThrottledError   asked too often: the service says for how long to wait
 ├── PermanentError       never again; the tuning ends with this reason, an operator may replay it
 │   └── InvalidDatasetError
 └── ConfigurationError   an app setting is missing or malformed
@@ -28,6 +29,10 @@ class RaceLostError(TransientError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, retry_after=1.0)
+
+
+class ThrottledError(TransientError):
+    """HTTP 429; nothing was done."""
 
 
 class PermanentError(DroptuneError):

@@ -37,6 +37,10 @@ TAG_DATASET = "droptune-dataset"
 TAG_KEEP = "droptune-keep"
 TAG_IDLE_SINCE = "droptune-idle-since"
 
+IDLE_REPORT = "idle/latest"
+IDLE_MEMORY = "idle/memory"
+"""Reports that are no tuning's: no id has a slash."""
+
 TRAINED_MODEL_OUTPUT = "trained_model"
 
 
@@ -92,6 +96,12 @@ def endpoint_name(workspace_id: str, dataset: str, generation: int) -> str:
     suffix = "" if generation == 1 else f"-g{generation}"
     hash6 = digest(workspace_id.lower(), dataset, length=6)
     return f"{slug[: 32 - 7 - len(suffix)].rstrip('-')}-{hash6}{suffix}"
+
+
+def generation_of(endpoint: str) -> int:
+    """Of a name that endpoint_name made."""
+    match = re.search(r"-g(\d{1,9})$", endpoint)
+    return int(match[1]) if match else 1
 
 
 def deployment_name(fingerprint: str, attempt: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from shared.clock import Clock
     from shared.idle.metrics import RequestMetrics
+    from shared.idle.patience import Pause
     from shared.idle.sweep import Sweep
     from shared.serving.scoring import ScoringClient
 
@@ -129,10 +131,17 @@ class Services:
             wake_ups=self._wake_ups,
             arm=self._arm,
             metrics=self._metrics,
+            reports=self._blobs,
+            events=self.lifecycle.events,
             clock=self.clock,
+            pause=self._pause,
             owner=names.owner(self.settings.workspace_id),
             metrics_delay=timedelta(minutes=self.settings.metrics_delay_minutes),
         )
+
+    @functools.cached_property
+    def _pause(self) -> Pause:
+        return time.sleep
 
     @functools.cached_property
     def _credential(self) -> TokenCredential:

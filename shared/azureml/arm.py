@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -16,6 +17,7 @@ from shared.azureml.parse import parse_deployment, parse_endpoint, parse_job, ru
 from shared.azureml.resources import DeploymentRequest, Job, OnlineDeployment, OnlineEndpoint
 from shared.azureml.translate import translated
 from shared.errors import TransientError
+from shared.idle.patience import Patiently, at_once
 from shared.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 if TYPE_CHECKING:
@@ -54,8 +56,9 @@ class ArmClient:
     def cancel_job(self, name: str) -> None:
         self._send("POST", f"jobs/{quote(name)}/cancel", f"cancel job {name}")
 
-    def list_endpoints(self) -> list[OnlineEndpoint]:
-        return [parse_endpoint(item) for item in self._list("onlineEndpoints")]
+    def list_endpoints(self, patiently: Patiently = at_once) -> list[OnlineEndpoint]:
+        """`patiently` is asked for each page: whoever is throttled at the tenth must not begin with the first again."""
+        return [parse_endpoint(item) for item in self._list("onlineEndpoints", patiently=patiently)]
 
     def get_endpoint(self, name: str) -> OnlineEndpoint | None:
         body = self._get(f"onlineEndpoints/{quote(name)}")
@@ -190,10 +193,13 @@ class ArmClient:
     def _get(self, path: str) -> Mapping[str, Any] | None:
         return self._request("GET", self._url(path), f"read {path}", missing_ok=True)
 
-    def _list(self, path: str, *, missing_ok: bool = False) -> Iterable[Mapping[str, Any]]:
+    def _list(
+        self, path: str, *, missing_ok: bool = False, patiently: Patiently = at_once
+    ) -> Iterable[Mapping[str, Any]]:
         url = self._url(path)
         while url:
-            page = self._request("GET", url, f"list {path}", missing_ok=missing_ok) or {}
+            ask = partial(self._request, "GET", url, f"list {path}", missing_ok=missing_ok)
+            page = patiently(ask) or {}
             yield from page.get("value") or []
             url = page.get("nextLink") or ""
 

@@ -13,7 +13,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from shared.errors import DroptuneError, PermanentError, TransientError
+from shared.errors import DroptuneError, PermanentError, ThrottledError, TransientError
 
 _LATER = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})
 _NOT_ALLOWED = frozenset({401, 403})
@@ -40,6 +40,8 @@ def translated(doing: str) -> Iterator[None]:
 
 def _translate(doing: str, error: HttpResponseError) -> DroptuneError:
     status = error.status_code
+    if status == 429:
+        return ThrottledError(f"{doing}: HTTP 429: {describe(error)}", _retry_after(error))
     if status is None or status in _LATER:
         return TransientError(f"{doing}: HTTP {status}: {describe(error)}", _retry_after(error))
     if status in _NOT_ALLOWED:

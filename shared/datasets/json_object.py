@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
@@ -113,6 +113,21 @@ class StrictObject:
             return value
         self._wrong(key, form, value)
         return None
+
+    def checked(self, key: str, *, form: str, check: Callable[[str], object]) -> str | None:
+        """Text that `check` takes; what its ValueError says is the reason why not."""
+        value = self._take(key)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            self._wrong(key, form, value)
+            return None
+        try:
+            check(value)
+        except ValueError as error:
+            self._problems.append(f"{self._path}{key}: {error}")
+            return None
+        return value
 
     def integer(self, key: str, *, minimum: int, maximum: int) -> int | None:
         value = self._take(key)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from shared.datasets.json_object import StrictObject, parse_json_object
 from shared.errors import InvalidDatasetError
+from shared.idle.hours import FORM, WeeklyHours
+from shared.idle.policy import MAX_MINUTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +42,19 @@ class SmokeExpectations:
 
 
 @dataclass(frozen=True, slots=True)
+class IdleSettings:
+    """How long its endpoint may be unused while this version is live; see shared.idle.policy.
+
+    They say nothing about the model, so they are not part of a tuning's identity: with other ones, the same content
+    goes on as the same tuning.
+    """
+
+    after_minutes: float | None = None
+    grace_minutes: float | None = None
+    keep_hours: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TuningFile:
     """What is None comes from the app's settings. `parameters` are checked against the component later."""
 
@@ -50,13 +65,14 @@ class TuningFile:
     inference_instance_type: str | None = None
     instance_count: int | None = None
     smoke: SmokeExpectations = field(default_factory=SmokeExpectations)
+    idle: IdleSettings = field(default_factory=IdleSettings)
 
 
 def parse_tuning_file(data: bytes) -> TuningFile:
     """Raises InvalidDatasetError "InvalidTuningFile", which names everything that is wrong at once."""
     problems: list[str] = []
     root = StrictObject(parse_json_object(data, problems), "", problems)
-    smoke = root.nested("smoke")
+    smoke, idle = root.nested("smoke"), root.nested("idle")
     file = TuningFile(
         base_model=root.text("base_model", pattern=_NAME, form="a model name like Phi-4"),
         base_model_version=root.text("base_model_version", pattern=_VERSION, form='a version in quotes like "8"'),
@@ -70,8 +86,14 @@ def parse_tuning_file(data: bytes) -> TuningFile:
             must_not_contain=_phrases(smoke, "must_not_contain"),
             min_characters=smoke.integer("min_characters", minimum=1, maximum=_MAX_EXPECTED_CHARACTERS),
         ),
+        idle=IdleSettings(
+            after_minutes=idle.number("after_minutes", above=0, maximum=MAX_MINUTES),
+            grace_minutes=idle.number("grace_minutes", above=0, maximum=MAX_MINUTES),
+            keep_hours=idle.checked("keep_hours", form=FORM, check=WeeklyHours.parse),
+        ),
     )
     smoke.refuse_unknown()
+    idle.refuse_unknown()
     root.refuse_unknown()
     problems.extend(_contradictions(file.smoke))
     if problems:
@@ -82,6 +104,7 @@ def parse_tuning_file(data: bytes) -> TuningFile:
 def canonical(file: TuningFile) -> bytes:
     """The same bytes for the same settings, however they were written: for the fingerprint of a tuning."""
     settings = asdict(file)
+    del settings["idle"]
     settings["parameters"] = {name: _plain(value) for name, value in file.parameters.items()}
     return json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 

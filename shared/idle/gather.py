@@ -2,73 +2,110 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared import names
 from shared.idle.rule import Facts
+from shared.idle.series import Unavailable
 from shared.lifecycle.tuning import UNFINISHED, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from shared.azureml.resources import OnlineEndpoint
+    from shared.azureml.resources import OnlineDeployment, OnlineEndpoint
+    from shared.idle.memory import Memory
     from shared.lifecycle.records import EndpointRecord
     from shared.lifecycle.tuning import Tuning
 
 
-def gather(
-    endpoints: Iterable[OnlineEndpoint],
-    records: Iterable[EndpointRecord],
-    tunings: Iterable[Tuning],
-    *,
-    owner: str,
-    now: datetime,
-) -> list[Facts]:
-    """One Facts for each endpoint, without its requests. `owner` is the value of names.TAG_OWNER on ours."""
-    by_name = {record.name: record for record in records if record.name}
-    by_id = {tuning.id: tuning for tuning in tunings}
-    return [_facts(endpoint, by_name.get(endpoint.name), by_id, owner, now) for endpoint in endpoints]
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What one sweep found. `owner` is the value of names.TAG_OWNER on what is ours.
+
+    `deployments` are listed of endpoints that are ours, by name; `calls` are the last ones through the gateway, by
+    dataset.
+    """
+
+    endpoints: Sequence[OnlineEndpoint]
+    deployments: Mapping[str, tuple[OnlineDeployment, ...] | Unavailable] = field(default_factory=dict)
+    records: Sequence[EndpointRecord]
+    tunings: Sequence[Tuning]
+    calls: Mapping[str, datetime] = field(default_factory=dict)
+    memory: Memory
+    owner: str
+    now: datetime
+
+
+def gather(seen: Seen) -> list[Facts]:
+    """One Facts for each endpoint, without its requests."""
+    by_name = {record.name: record for record in seen.records if record.name}
+    by_id = {tuning.id: tuning for tuning in seen.tunings}
+    return [_facts(endpoint, by_name.get(endpoint.name), by_id, seen) for endpoint in seen.endpoints]
 
 
 def homeless(endpoints: Iterable[OnlineEndpoint], tunings: Iterable[Tuning], *, owner: str) -> list[str]:
     """Live tunings whose endpoint somebody deleted, or has made anew for himself. Nothing else would look at them."""
-    ours = {endpoint.name for endpoint in endpoints if is_ours(endpoint, owner)}
+    ours = {endpoint.name for endpoint in endpoints if is_ours(endpoint.tags, owner)}
     return [tuning.id for tuning in tunings if tuning.state is State.LIVE and tuning.endpoint not in ours]
 
 
-def is_ours(endpoint: OnlineEndpoint, owner: str) -> bool:
-    return endpoint.tags.get(names.TAG_OWNER) == owner
+def is_ours(tags: Mapping[str, str], owner: str) -> bool:
+    return tags.get(names.TAG_OWNER) == owner
 
 
-def _facts(
-    endpoint: OnlineEndpoint,
-    record: EndpointRecord | None,
-    tunings: Mapping[str, Tuning],
-    owner: str,
-    now: datetime,
-) -> Facts:
-    own = (tuning.smoke_requests for tuning in tunings.values() if tuning.endpoint == endpoint.name)
+def dataset_of(endpoint: OnlineEndpoint, record: EndpointRecord | None) -> str:
+    """The ledger's word, else the tag's."""
+    return record.dataset if record else endpoint.tags.get(names.TAG_DATASET, "")
+
+
+def _facts(endpoint: OnlineEndpoint, record: EndpointRecord | None, tunings: Mapping[str, Tuning], seen: Seen) -> Facts:
+    ours = is_ours(endpoint.tags, seen.owner)
+    dataset = dataset_of(endpoint, record)
+    users = [tuning for tuning in tunings.values() if tuning.endpoint == endpoint.name]
+    remembered = seen.memory.endpoints.get(endpoint.name)
+    deployments = seen.deployments.get(endpoint.name, ())
+    listed = () if isinstance(deployments, Unavailable) else deployments
     return Facts(
         endpoint=endpoint,
-        ours=is_ours(endpoint, owner),
+        ours=ours,
         record=record,
         live=tunings.get(record.live) if record else None,
-        unfinished=_unfinished(record, tunings),
-        own_requests=tuple(sorted(moment for moments in own for moment in moments)),
-        changed_at=_changed_at(endpoint, record, now),
+        orphan=_orphan(record, users, tunings) if ours else "",
+        ledger_empty=not seen.records,
+        unfinished=tuple(
+            tuning.id for tuning in tunings.values() if tuning.dataset == dataset and tuning.state in UNFINISHED
+        )
+        if ours and dataset
+        else (),
+        deployments=deployments,
+        foreign=tuple(item.name for item in listed if not is_ours(item.tags, seen.owner)),
+        own_requests=tuple(sorted(moment for tuning in users for moment in tuning.smoke_requests)),
+        last_call=seen.calls.get(dataset) if ours else None,
+        changed_at=_changed_at(endpoint, record, remembered.changed_at if remembered else None, seen.now),
+        watched_since=remembered.first_seen if remembered else None,
     )
 
 
-def _unfinished(record: EndpointRecord | None, tunings: Mapping[str, Tuning]) -> tuple[str, ...]:
-    if record is None:
-        return ()
-    return tuple(
-        tuning.id for tuning in tunings.values() if tuning.dataset == record.dataset and tuning.state in UNFINISHED
-    )
+def _orphan(record: EndpointRecord | None, users: Sequence[Tuning], tunings: Mapping[str, Tuning]) -> str:
+    """Why nobody uses it: no tuning that goes on, or is live, is a tenant of it or thinks that it is."""
+    tenants = record.tenants if record else ()
+    known = {tuning.id: tuning for tuning in users} | {name: tunings[name] for name in tenants if name in tunings}
+    if any(not tuning.ended for tuning in known.values()):
+        return ""
+    lost = [tenant for tenant in tenants if tenant not in tunings]
+    if lost:
+        return f"its tuning {lost[0]} is not in the ledger"
+    if not known:
+        return "the ledger knows no tuning of it"
+    last = max(known.values(), key=lambda tuning: tuning.state_since)
+    return f"its last tuning {last.id} ended as {last.state}"
 
 
-def _changed_at(endpoint: OnlineEndpoint, record: EndpointRecord | None, now: datetime) -> datetime:
+def _changed_at(
+    endpoint: OnlineEndpoint, record: EndpointRecord | None, by_hand: datetime | None, now: datetime
+) -> datetime:
     """`last_modified_at` does not count: our own mark moves it. What has no known age counts as new."""
-    moments = [endpoint.created_at, record.live_since if record else None]
+    moments = [endpoint.created_at, record.live_since if record else None, by_hand]
     return max((moment for moment in moments if moment is not None), default=now)

@@ -66,6 +66,14 @@ class WeeklyHours:
         starts = sorted(start for start, _ in self._between(since, days=10) if start > moment)
         return next((start for start in starts if not self.contains(start - timedelta.resolution)), None)
 
+    def end(self, moment: datetime) -> datetime | None:
+        """When the hours that `moment` is in are over, in UTC: `moment` itself outside of them, None if never."""
+        if not self.contains(moment):
+            return moment
+        since = datetime.combine(moment.astimezone(self.zone).date() - 2 * _DAY, time())
+        ends = sorted(end for _, end in self._between(since, days=11) if end > moment)
+        return next((end for end in ends if not self.contains(end)), None)
+
     def _between(self, since: datetime, days: int) -> Iterator[tuple[datetime, datetime]]:
         """Start and end, in UTC, of the ranges that begin on so many local days from `since` (midnight, naive)."""
         for number in range(days):

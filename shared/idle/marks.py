@@ -10,6 +10,9 @@ from shared import names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CLOCK_ERROR = timedelta(hours=1)
+"""A mark that lies less than this in the future was set by somebody whose clock is ahead."""
+
 _DATE_CHARACTERS = len("2026-11-22")
 
 
@@ -32,9 +35,9 @@ def is_marked(tags: Mapping[str, str]) -> bool:
 
 
 def marked_at(tags: Mapping[str, str], now: datetime) -> datetime | None:
-    """When the mark was set; None without a mark, and for one that is malformed or lies in the future."""
+    """When the mark was set; None without a mark, and for one that is malformed or lies far in the future."""
     moment = _time(_tag(tags, names.TAG_IDLE_SINCE) or "")
-    return moment if moment is not None and moment <= now else None
+    return moment if moment is not None and moment <= now + CLOCK_ERROR else None
 
 
 def with_mark(tags: Mapping[str, str], now: datetime) -> dict[str, str]:

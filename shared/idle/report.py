@@ -4,36 +4,62 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import Any
 
-if TYPE_CHECKING:
-    from datetime import datetime
+import msgspec
 
-    from shared.idle.rule import Kind
+from shared.idle.rule import Kind
+
+DRY_RUN = "IDLE_DRY_RUN is on: endpoints are only reported; nothing is marked, nothing is deleted"
 
 
 @dataclass(frozen=True)
-class EndpointReport:
-    """`acted` says whether the sweep changed something; `error` why it wanted to and could not.
-
-    `dataset` is empty for endpoints that the ledger does not know.
-    """
+class DeploymentReport:
+    """What costs money on an endpoint. `kind` and `reason` are set for what no tuning uses any more."""
 
     name: str
-    dataset: str
-    kind: Kind
-    reason: str
-    idle_since: datetime | None = None
+    instance_type: str
+    instance_count: int
+    kind: Kind | None = None
+    reason: str = ""
     deletes_at: datetime | None = None
     acted: bool = False
     error: str = ""
 
 
 @dataclass(frozen=True)
+class EndpointReport:
+    """`acted` says whether the sweep changed something; `error` why it wanted to and could not.
+
+    `dataset` is empty for endpoints that are not ours. `deployments` is None where they can not be seen.
+    """
+
+    name: str
+    dataset: str
+    kind: Kind
+    reason: str
+    ours: bool = True
+    idle_since: datetime | None = None
+    deletes_at: datetime | None = None
+    acted: bool = False
+    error: str = ""
+    deployments: tuple[DeploymentReport, ...] | None = None
+
+    @property
+    def deletions(self) -> int:
+        own = int(self.kind == "delete" and self.acted)
+        return own + sum(item.kind == "delete" and item.acted for item in self.deployments or ())
+
+
+@dataclass(frozen=True)
 class SweepReport:
+    """`waited` are the seconds for which a service that was asked too often had the sweep wait."""
+
     at: datetime
     dry_run: bool
     endpoints: tuple[EndpointReport, ...]
+    waited: float = 0.0
 
     @property
     def counts(self) -> dict[Kind, int]:
@@ -42,8 +68,24 @@ class SweepReport:
 
     @property
     def acted(self) -> int:
-        return sum(endpoint.acted for endpoint in self.endpoints)
+        return sum(endpoint.acted for endpoint in self.endpoints) + sum(item.acted for item in self._left_over)
 
     @property
     def errors(self) -> int:
-        return sum(bool(endpoint.error) for endpoint in self.endpoints)
+        return sum(bool(endpoint.error) for endpoint in self.endpoints) + sum(
+            bool(item.error) for item in self._left_over
+        )
+
+    @property
+    def _left_over(self) -> list[DeploymentReport]:
+        return [item for endpoint in self.endpoints for item in endpoint.deployments or () if item.kind]
+
+
+def to_json(report: SweepReport) -> bytes:
+    return msgspec.json.encode(as_document(report))
+
+
+def as_document(report: SweepReport) -> dict[str, Any]:
+    document: dict[str, Any] = msgspec.to_builtins(report)
+    summary = {"counts": report.counts, "acted": report.acted, "errors": report.errors}
+    return {**document, **summary, "warning": DRY_RUN if report.dry_run else ""}

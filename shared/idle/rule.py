@@ -1,8 +1,11 @@
-"""The idle rule, pure: what is to be done about an endpoint, and the one reason why."""
+"""The idle rule, pure: what is to be done about an endpoint, and the one reason why.
+
+Its specification is the table of cases in docs/idle-cleanup.md, each row of which is a test.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +17,9 @@ from shared.lifecycle.tuning import State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.azureml.resources import OnlineEndpoint
+    from shared.azureml.resources import OnlineDeployment, OnlineEndpoint
+    from shared.idle.hours import WeeklyHours
+    from shared.idle.policy import Policy
     from shared.lifecycle.records import EndpointRecord
     from shared.lifecycle.tuning import Tuning
 
@@ -23,17 +28,6 @@ Kind = Literal["keep", "mark", "marked", "unmark", "delete"]
 
 
 NOT_ASKED = Unavailable("Monitor was not asked")
-
-
-@dataclass(frozen=True)
-class Policy:
-    idle_after: timedelta
-    grace: timedelta
-
-    @property
-    def window(self) -> timedelta:
-        """How far back requests count: long enough to see all since a mark that is about to expire."""
-        return self.idle_after + self.grace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +39,28 @@ class Facts:
     """Whether it carries our owner tag."""
     record: EndpointRecord | None
     live: Tuning | None
+    orphan: str = ""
+    """Why no tuning uses it; empty if one does."""
+    ledger_empty: bool = False
+    """The ledger has no endpoint at all: more likely it was lost than that all of these are left over."""
     unfinished: tuple[str, ...] = ()
     """Ids of the dataset's tunings that are on their way."""
+    deployments: tuple[OnlineDeployment, ...] | Unavailable = ()
+    foreign: tuple[str, ...] = ()
+    """Names of deployments on it that are not ours."""
     requests: Series | Unavailable = NOT_ASKED
     own_requests: Sequence[datetime] = ()
     """Our own smoke tests: they are not use."""
+    last_call: datetime | None = None
+    """Through our own gateway, which knows it before Monitor does."""
     changed_at: datetime
-    """When we last changed what it serves: its creation, or the promotion of the live tuning."""
+    """When it was last changed: created, given to another tuning, or changed by hand."""
+    watched_since: datetime | None = None
+    """Since when a change by hand would have been noticed; None: it is seen for the first time."""
+
+    @property
+    def serving(self) -> bool:
+        return any(share > 0 for share in self.endpoint.traffic.values())
 
 
 @dataclass(frozen=True)
@@ -67,39 +76,50 @@ class Verdict:
 def assess(facts: Facts, policy: Policy, now: datetime) -> Verdict:
     """The first that holds, in this order:
 
-    1. untouchable: not ours, unknown to the ledger, being deleted, in the middle of an operation, an unfinished
-       tuning, other tenants, nothing live, a keep tag. One whose last operation failed serves on, and costs.
-    2. changed since it was marked, or too young to be idle
+    1. untouchable: not ours, being deleted, in the middle of an operation, an unfinished tuning, other tenants,
+       nothing live, a keep tag, something on it that is not ours. One whose last operation failed serves on, and costs.
+    2. changed since it was marked, or too young to be idle; called through the gateway
     3. no complete metrics
     4. used since it was marked; used within the idle time
-    5. idle: mark it; or wait while the grace lasts; or delete it
+    5. idle: mark it; or wait while the grace or its keep hours last; or delete it
     """
     return assess_without_metrics(facts, policy, now) or _assess_use(facts, policy, now)
 
 
 def assess_without_metrics(facts: Facts, policy: Policy, now: datetime) -> Verdict | None:
     """The verdict of the first two steps; None if it hangs on the requests."""
-    untouchable = _untouchable(facts) or keep_reason(facts.endpoint.tags, now)
+    if not facts.ours:
+        return None
+    untouchable = _untouchable(facts) or keep_reason(facts.endpoint.tags, now) or _hand_made(facts)
     if untouchable:
         return Verdict("keep", untouchable)
-    if now - facts.changed_at >= policy.idle_after:
+    if facts.orphan and _closed(facts):
+        return Verdict("delete", f"its deletion was decided: {facts.orphan}", deletes_at=now)
+    if now - facts.changed_at < policy.idle_after:
+        reason = f"changed, or given to its tuning, at {_at(facts.changed_at)}"
+    elif facts.last_call is not None and now - facts.last_call < policy.idle_after:
+        reason = f"last called through the gateway at {_at(facts.last_call)}"
+    else:
         return None
-    reason = f"serves its tuning only since {_at(facts.changed_at)}"
+    reason += f"; that is less than {_span(policy.idle_after)} ago"
     return Verdict("unmark" if is_marked(facts.endpoint.tags) else "keep", reason)
 
 
 def _untouchable(facts: Facts) -> str:
     endpoint, record, live = facts.endpoint, facts.record, facts.live
-    if not facts.ours:
-        return "not ours"
-    if record is None or record.name != endpoint.name:
-        return "the ledger does not know it"
-    if record.status is EndpointStatus.DELETING:
+    closed = _closed(facts)
+    if closed and not facts.orphan:
+        assert record is not None, "only records are closed"
         return f"is being deleted: {record.retire_reason or 'its last tuning ended'}"
     if endpoint.busy:
         return f"is {endpoint.provisioning_state}"
     if facts.unfinished:
         return f"tuning {facts.unfinished[0]} is unfinished"
+    if facts.orphan:
+        empty = "but the ledger is empty: it may have been lost, so nothing is deleted"
+        return f"{facts.orphan}, {empty}" if facts.ledger_empty else ""
+    if record is None or record.name != endpoint.name:
+        return "the ledger does not know it"
     if live is None or live.id != record.live or live.state is not State.LIVE:
         return "no live tuning: the lifecycle cleans up by itself"
     if set(record.tenants) != {live.id} or record.promoting not in ("", live.id):
@@ -107,15 +127,38 @@ def _untouchable(facts: Facts) -> str:
     return ""
 
 
+def _closed(facts: Facts) -> bool:
+    record = facts.record
+    return record is not None and record.name == facts.endpoint.name and record.status is EndpointStatus.DELETING
+
+
+def _hand_made(facts: Facts) -> str:
+    """What somebody put there is somebody's: neither judged nor deleted together with what is ours."""
+    if isinstance(facts.deployments, Unavailable):
+        return f"its deployments can not be seen: {facts.deployments.reason}"
+    if facts.foreign:
+        return f"deployment {facts.foreign[0]} on it is not ours"
+    if facts.orphan or facts.live is None:
+        return ""
+    shares = {name: share for name, share in facts.endpoint.traffic.items() if share > 0}
+    if set(shares) <= {facts.live.deployment}:
+        return ""
+    return "its traffic was given by hand: " + ", ".join(f"{name} {share} %" for name, share in sorted(shares.items()))
+
+
 def _assess_use(facts: Facts, policy: Policy, now: datetime) -> Verdict:
     series, tags = facts.requests, facts.endpoint.tags
+    if facts.orphan and facts.deployments == ():
+        series = Series(now - policy.window, now, {})  # there is nothing on it that could be called
+    if not facts.ours:
+        return _foreign(facts)
     if isinstance(series, Unavailable):
         return Verdict("keep", f"no metrics: {series.reason}")
-    if not series.minutes:
+    if series.start >= series.end:
         return Verdict("keep", "no metrics: empty series")
 
     used_until = series.last_use(facts.own_requests)
-    active_until = max(facts.changed_at, used_until or facts.changed_at)
+    active_until = max(filter(None, (facts.changed_at, used_until, facts.last_call)))
     marked = marked_at(tags, now)
     if marked is not None and active_until > marked:
         return Verdict("unmark", f"used or changed at {_at(active_until)}, after it was marked")
@@ -127,14 +170,42 @@ def _assess_use(facts: Facts, policy: Policy, now: datetime) -> Verdict:
         return Verdict(kind, f"{_activity(used_until)}; that is less than {_span(policy.idle_after)}")
 
     reason = f"no request since {_at(idle_since)}, which is more than {_span(policy.idle_after)}"
+    if facts.orphan:
+        reason = f"{facts.orphan}; {reason}"
+    return _idle(facts, policy, now, Verdict("mark", reason, idle_since, policy.outside(now + policy.grace)), series)
+
+
+def _idle(facts: Facts, policy: Policy, now: datetime, idle: Verdict, series: Series) -> Verdict:
+    """From the mark to the deletion; a mark counts from when it was set, and changes by hand would be noticed."""
+    hours = policy.kept_by(now)
+    marked = marked_at(facts.endpoint.tags, now)
     if marked is None:
-        return Verdict("mark", reason, idle_since, now + policy.grace)
-    deletes_at = marked + policy.grace
+        return replace(idle, kind="keep", reason=f"{idle.reason}; {_within(hours)}", deletes_at=None) if hours else idle
+    counted = max(marked, facts.watched_since or now)
+    deletes_at = policy.outside(counted + policy.grace)
+    waiting = replace(idle, kind="marked", deletes_at=deletes_at)
     if now < deletes_at or series.end < deletes_at:
-        return Verdict("marked", reason, idle_since, deletes_at)
-    if series.start > marked and series.end - series.start < policy.window:
-        return Verdict("marked", f"{reason}; the requests since its mark are not all known", idle_since, deletes_at)
-    return Verdict("delete", f"{reason}; marked at {_at(marked)}", idle_since, deletes_at)
+        return waiting
+    if hours:
+        return replace(waiting, reason=f"{idle.reason}; {_within(hours)}", deletes_at=policy.outside(now))
+    if series.start > counted and series.end - series.start < policy.window:
+        return replace(waiting, reason=f"{idle.reason}; the requests since its mark are not all known")
+    return replace(waiting, kind="delete", reason=f"{idle.reason}; marked at {_at(marked)}")
+
+
+def _foreign(facts: Facts) -> Verdict:
+    """Never touched; how long it was unused is for people to see."""
+    series = facts.requests
+    if isinstance(series, Unavailable) or series.start >= series.end:
+        return Verdict("keep", "not ours")
+    used = series.last_use(())
+    if used is not None:
+        return Verdict("keep", f"not ours; last request before {_at(used)}", used)
+    return Verdict("keep", f"not ours; no request since {_at(series.start)} at least", series.start)
+
+
+def _within(hours: WeeklyHours) -> str:
+    return f"these are its keep hours ({hours.text})"
 
 
 def _activity(used_until: datetime | None) -> str:

@@ -15,19 +15,26 @@ MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Series:
-    """Requests in every minute of [start, end), without a gap; keys are the minutes' starts in UTC."""
+    """Requests in every minute of [start, end), none of which is missing.
 
-    minutes: Mapping[datetime, float]
+    `used` has the minutes with requests only, by their start in UTC: of a thousand endpoints most minutes are quiet.
+    """
+
+    start: datetime
+    end: datetime
+    used: Mapping[datetime, float]
+
+    @staticmethod
+    def of(minutes: Mapping[datetime, float]) -> Series:
+        """Of all minutes, without a gap and at least one."""
+        used = {minute: value for minute, value in minutes.items() if value}
+        return Series(min(minutes), max(minutes) + MINUTE, used)
 
     @property
-    def start(self) -> datetime:
-        """Raises ValueError for an empty series."""
-        return min(self.minutes)
-
-    @property
-    def end(self) -> datetime:
-        """Raises ValueError for an empty series."""
-        return max(self.minutes) + MINUTE
+    def minutes(self) -> dict[datetime, float]:
+        """All of them, quiet ones too."""
+        every = (self.start + number * MINUTE for number in range((self.end - self.start) // MINUTE))
+        return {minute: self.used.get(minute, 0.0) for minute in every}
 
     def last_use(self, own_requests: Iterable[datetime]) -> datetime | None:
         """End of the last minute with a request that is not one of `own_requests`; None without any.
@@ -36,7 +43,7 @@ class Series:
         for use: that keeps an endpoint a little longer, the opposite would hide somebody's request.
         """
         own = Counter(floor_minute(moment) for moment in own_requests)
-        used = [minute for minute, value in self.minutes.items() if value > own[minute]]
+        used = [minute for minute, value in self.used.items() if value > own[minute]]
         return max(used) + MINUTE if used else None
 
 

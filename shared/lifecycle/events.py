@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TYPE_PREFIX = "droptune.tuning."
-"""The event's type is this and the state, for example `droptune.tuning.live`."""
+TYPE_PREFIX = "droptune."
+"""The event's type is this and what happened: `droptune.tuning.live`, a state, or `droptune.endpoint.marked`."""
 
 
 class LifecycleEvents:
@@ -58,8 +58,8 @@ class LifecycleEvents:
 
         return CloudEvent(
             source=self._source,
-            type=f"{TYPE_PREFIX}{entry.state}",
-            subject=f"tunings/{tuning.id}",
+            type=TYPE_PREFIX + (entry.event or f"tuning.{entry.state}"),
+            subject=f"endpoints/{tuning.endpoint}" if entry.event else f"tunings/{tuning.id}",
             id=f"{tuning.id}:{entry.seq}",
             time=entry.at,
             data=event_data(tuning, entry),
@@ -68,7 +68,9 @@ class LifecycleEvents:
 
 def event_data(tuning: Tuning, entry: HistoryEntry) -> dict[str, Any]:
     """No contents of the dataset, and no keys: names, states and reasons."""
+    more = {"deletes_at": entry.until.isoformat() if entry.until else None} if entry.event else {}
     return {
+        **more,
         "tuning": tuning.id,
         "dataset": tuning.dataset,
         "version": tuning.version,

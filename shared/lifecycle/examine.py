@@ -176,7 +176,13 @@ def _planned(tuning: Tuning, plan: Plan, file: TuningFile, now: datetime) -> Tun
         inference_instance_type=plan.inference_instance_type,
         instance_count=plan.instance_count,
         smoke_expectations=asdict(file.smoke),
+        idle=idle_settings(file),
     ).noted(now, f"valid: {rows}")
+
+
+def idle_settings(file: TuningFile) -> dict[str, object]:
+    """What the version says itself; the rest is the app's."""
+    return {key: value for key, value in asdict(file.idle).items() if value is not None}
 
 
 def _reason(reports: Sequence[SplitReport], problems: Sequence[Problem]) -> Reason:

@@ -207,6 +207,7 @@ class Intake:
             raise PermanentError("FingerprintCollision", f"tuning {tuning.id} stands for another content already")
         else:
             log.info("version %s/%s has the content of tuning %s", row.value.dataset, row.value.version, tuning.id)
+            existing = self._with_idle_settings_of(existing, tuning, now)
             if existing.value.ended:
                 text = "its content was uploaded again, which begins nothing anew; an operator may replay it"
                 existing = lifecycle.ledger.put(replace(existing, value=existing.value.noted(now, text)))
@@ -214,6 +215,14 @@ class Intake:
         lifecycle.ledger.put(replace(row, value=done))
         lifecycle.wake(existing.value, now)
         lifecycle.events.publish_new(existing)
+
+    def _with_idle_settings_of(self, existing: Versioned[Tuning], again: Tuning, now: datetime) -> Versioned[Tuning]:
+        """Another `idle` in `tuning.json` is not another tuning: the one that is there takes it over."""
+        if again.state is State.REJECTED or existing.value.idle == again.idle:
+            return existing
+        wanted = ", ".join(f"{key} {value}" for key, value in again.idle.items()) or "those of the app"
+        changed = replace(existing.value, idle=again.idle).noted(now, f"its idle settings are now: {wanted}")
+        return self.lifecycle.ledger.put(replace(existing, value=changed))
 
     def _tried(self, row: Versioned[DatasetVersion], error: Exception) -> None:
         """After an unexpected error: a few more tries, within the deadline."""

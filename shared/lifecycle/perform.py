@@ -24,7 +24,7 @@ from shared.lifecycle import actions
 from shared.lifecycle.decide import waiting_for_slot
 from shared.lifecycle.ledger import Versioned
 from shared.lifecycle.records import EndpointRecord, EndpointStatus
-from shared.lifecycle.tuning import Reason, State, Tuning
+from shared.lifecycle.tuning import DELETING, Reason, State, Tuning
 from shared.telemetry.traces import traceparent
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class Performer:
             case actions.RegisterModel():
                 return self._register_model(tuning, now)
             case actions.CleanUp(outcome, reason):
+                if reason.code == "Idle":
+                    tuning = tuning.noted(now, f"deleting endpoint {tuning.endpoint}: idle", DELETING, now)
                 return cleaning_up(tuning, outcome, reason, now)
             case actions.CleanUpAgain(what):
                 return tuning.moved(State.CLEANING_UP, now, f"{what} was left over", outcome=tuning.state)

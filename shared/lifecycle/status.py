@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from shared import names
+from shared.idle.report import DRY_RUN
 from shared.lifecycle.decide import waiting_for_slot
 from shared.lifecycle.engine import stage_deadlines
 from shared.lifecycle.examine import missing_splits
@@ -108,7 +109,19 @@ class Status:
                     "keep": endpoint.tags.get(names.TAG_KEEP),
                 }
             )
-        return {"endpoints": found}
+        return {"endpoints": found, "idle_dry_run": settings.idle_dry_run, "warning": self._warning}
+
+    def idle_report(self) -> dict[str, Any] | None:
+        """What the last idle sweep found and did; None before the first."""
+        report = self.lifecycle.blobs.read_report(names.IDLE_REPORT)
+        if report is None:
+            return None
+        found: dict[str, Any] = json.loads(report)
+        return found
+
+    @property
+    def _warning(self) -> str:
+        return DRY_RUN if self.lifecycle.settings.idle_dry_run else ""
 
     def _slots(self, tunings: Sequence[Tuning]) -> JobSlots | None:
         """Read only where somebody waits for one."""

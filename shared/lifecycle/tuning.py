@@ -36,6 +36,13 @@ ENDED = frozenset({State.REJECTED, State.FAILED, State.ROLLED_BACK, State.SUPERS
 UNFINISHED = frozenset(State) - ENDED - {State.LIVE}
 """On their way: something is to happen to them within a deadline."""
 
+MARKED = "endpoint.marked"
+UNMARKED = "endpoint.unmarked"
+DELETING = "endpoint.deleting"
+"""Events of history entries that tell of the endpoint, not of another state."""
+
+MAX_NOTICES = 8
+"""Entries of that kind that a history keeps, so that a model which is idle every night does not forget its training."""
 MAX_HISTORY = 60
 MAX_MESSAGE = 300
 """Entries kept in the row, and characters of each: a string property of a table holds 32,768 characters."""
@@ -70,6 +77,10 @@ class HistoryEntry:
     at: datetime
     state: State
     message: str
+    event: str = ""
+    """What it tells of, if not of the state: see MARKED."""
+    until: datetime | None = None
+    """When the endpoint is to be deleted, of an entry that says so."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +128,8 @@ class Tuning:
     inference_instance_type: str = ""
     instance_count: int = 1
     smoke_expectations: Mapping[str, Any] = field(default_factory=dict)
+    idle: Mapping[str, Any] = field(default_factory=dict)
+    """Its own idle settings. They change without training anew: see datasets.tuning_file.IdleSettings."""
 
     arrived_at: datetime | None = None
     """When an operator wished to return to it; None: when it was created."""
@@ -165,10 +178,14 @@ class Tuning:
     def last_seq(self) -> int:
         return self.history[-1].seq if self.history else 0
 
-    def noted(self, now: datetime, message: str) -> Tuning:
+    def noted(self, now: datetime, message: str, event: str = "", until: datetime | None = None) -> Tuning:
         """With one more history entry."""
-        entry = HistoryEntry(self.last_seq + 1, now, self.state, message[:MAX_MESSAGE])
-        return replace(self, history=(*self.history, entry)[-MAX_HISTORY:])
+        entry = HistoryEntry(self.last_seq + 1, now, self.state, message[:MAX_MESSAGE], event, until)
+        history = self.history
+        if event:
+            notices = [item.seq for item in history if item.event and item.seq <= self.published]
+            history = tuple(item for item in history if item.seq not in notices[: 1 - MAX_NOTICES])
+        return replace(self, history=(*history, entry)[-MAX_HISTORY:])
 
     def moved(self, state: State, now: datetime, message: str, **changes: Any) -> Tuning:
         """In another state, to be looked at once more at once; the error and look counters start anew."""

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared import names
-from shared.azureml.resources import OnlineEndpoint
-from shared.idle.rule import Facts, Policy
+from shared.azureml.resources import OnlineDeployment, OnlineEndpoint
+from shared.idle.policy import Policy
+from shared.idle.rule import Facts
 from shared.idle.series import MINUTE, Series
 from shared.lifecycle.records import EndpointRecord, EndpointStatus
 from shared.lifecycle.tuning import State, Tuning
@@ -43,6 +44,19 @@ def endpoint(name: str = "chat-abc", tags: dict[str, str] = MARKED, **changes: A
     return OnlineEndpoint(**{**values, **changes})
 
 
+def deployment(name: str = "t-1", **changes: Any) -> OnlineDeployment:
+    values: dict[str, Any] = {
+        "endpoint": "chat-abc",
+        "provisioning_state": "Succeeded",
+        "model": "azureml:m:1",
+        "instance_type": "Standard_NC24ads_A100_v4",
+        "instance_count": 1,
+        "tags": {names.TAG_OWNER: OWNER, names.TAG_TUNING: "chat-v1"},
+        "created_at": LONG_AGO,
+    }
+    return OnlineDeployment(name=name, **{**values, **changes})
+
+
 def tuning(id: str = "chat-v1", state: State = State.LIVE, **changes: Any) -> Tuning:
     values: dict[str, Any] = {
         "dataset": "chat",
@@ -52,6 +66,7 @@ def tuning(id: str = "chat-v1", state: State = State.LIVE, **changes: Any) -> Tu
         "state_since": LONG_AGO,
         "wake_at": LONG_AGO,
         "endpoint": "chat-abc",
+        "deployment": "t-1",
     }
     return Tuning(id=id, state=state, **{**values, **changes})
 
@@ -74,7 +89,7 @@ def quiet(
     minutes = {start + number * MINUTE: 0.0 for number in range((end - start) // MINUTE)}
     for number, value in (used or {}).items():
         minutes[NOW - number * MINUTE] = value
-    return Series(minutes)
+    return Series.of(minutes)
 
 
 def facts(**changes: Any) -> Facts:
@@ -84,6 +99,8 @@ def facts(**changes: Any) -> Facts:
         record=record(),
         live=tuning(),
         requests=quiet(),
+        deployments=(deployment(),),
         changed_at=LONG_AGO,
+        watched_since=LONG_AGO,
     )
     return replace(due, **changes)

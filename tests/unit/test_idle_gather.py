@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from shared.idle.gather import gather
+from shared.idle.gather import Seen, gather
 from shared.idle.marks import is_marked, marked_at, with_mark, without_mark
+from shared.idle.memory import Memory
 from shared.idle.rule import Facts
 from shared.lifecycle.tuning import State
 from tests.unit.idle_cases import LONG_AGO, NOW, OWNER, UNMARKED, ago, endpoint, record, tuning
 
 
 def gather_one(**changes: object) -> Facts:
-    given = {"endpoints": [endpoint()], "records": [record()], "tunings": [tuning()], **changes}
-    [found] = gather(**given, owner=OWNER, now=NOW)  # type: ignore[arg-type]  # a table of arguments
+    given: dict[str, Any] = {"endpoints": [endpoint()], "records": [record()], "tunings": [tuning()], **changes}
+    [found] = gather(Seen(**{"memory": Memory(), "owner": OWNER, "now": NOW, **given}))
     return found
 
 

@@ -132,8 +132,8 @@ def test_every_endpoint_gets_its_own_minutes_whatever_the_order_and_the_case(ser
 
     minutes = [START + timedelta(minutes=number) for number in range(3)]
     assert answer == {
-        endpoint_id("a"): Series(dict(zip(minutes, [1, 0, 0], strict=True))),
-        endpoint_id("b"): Series(dict(zip(minutes, [0, 2.5, 0], strict=True))),
+        endpoint_id("a"): Series.of(dict(zip(minutes, [1, 0, 0], strict=True))),
+        endpoint_id("b"): Series.of(dict(zip(minutes, [0, 2.5, 0], strict=True))),
     }
 
 
@@ -146,7 +146,7 @@ def test_several_series_of_an_endpoint_are_added_up(server: HttpsServer) -> None
     assert list(answer.minutes.values()) == [0, 3, 0]
 
 
-def test_a_long_time_is_asked_for_day_by_day(server: HttpsServer) -> None:
+def test_a_long_time_is_asked_for_two_days_at_a_time(server: HttpsServer) -> None:
     spans: list[tuple[datetime, datetime]] = []
 
     def respond(handler: BaseHTTPRequestHandler) -> None:
@@ -157,14 +157,14 @@ def test_a_long_time_is_asked_for_day_by_day(server: HttpsServer) -> None:
         answering(result(endpoint_id("a"), points(*values, start=begin)))(handler)
 
     server.respond = respond
-    end = START + timedelta(days=2, minutes=2)
+    end = START + timedelta(days=4, minutes=2)
 
     answer = metrics_of(server).requests_per_minute([endpoint_id("a")], START, end)[endpoint_id("a")]
 
-    days = [START, START + timedelta(days=1), START + timedelta(days=2), end]
+    days = [START, START + timedelta(days=2), START + timedelta(days=4), end]
     assert spans == list(pairwise(days))
     assert isinstance(answer, Series)
-    assert (answer.start, answer.end, sum(answer.minutes.values())) == (START, end, 1440 + 2 * 1440 + 3 * 2)
+    assert (answer.start, answer.end, sum(answer.minutes.values())) == (START, end, 2 * 1440 + 2 * 2 * 1440 + 3 * 2)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from shared import names
-from shared.idle.rule import Facts, Policy, assess
+from shared.idle.policy import Policy
+from shared.idle.rule import Facts, assess
 from shared.idle.series import Series, Unavailable
 from shared.lifecycle.records import EndpointStatus
 from shared.lifecycle.tuning import State
@@ -89,7 +90,7 @@ KEPT: list[tuple[str, Facts, str]] = [
     ),
     ("keep until later", facts(endpoint=endpoint(tags=kept("2026-11-22T14:00+01:00"))), "until 2026-11-22 13:00"),
     ("no metrics", facts(requests=Unavailable("HTTP 500")), "no metrics: HTTP 500"),
-    ("empty metrics", facts(requests=Series({})), "no metrics"),
+    ("empty metrics", facts(requests=Series(NOW, NOW, {})), "no metrics"),
     (
         "used lately, never marked",
         facts(endpoint=endpoint(tags=UNMARKED), requests=quiet({30: 0.2})),
@@ -98,9 +99,13 @@ KEPT: list[tuple[str, Facts, str]] = [
     (
         "too young, never marked",
         facts(endpoint=endpoint(tags=UNMARKED), changed_at=ago(hours=3)),
-        "serves its tuning only since 2026-11-22 09:00 UTC",
+        "given to its tuning, at 2026-11-22 09:00 UTC; that is less than 4 h ago",
     ),
-    ("changed in the future", facts(endpoint=endpoint(tags=UNMARKED), changed_at=ago(hours=-3)), "only since"),
+    (
+        "changed in the future",
+        facts(endpoint=endpoint(tags=UNMARKED), changed_at=ago(hours=-3)),
+        "given to its tuning, at",
+    ),
     (
         "a series that is too short to tell",
         facts(endpoint=endpoint(tags=UNMARKED), requests=quiet(start=ago(hours=3))),
@@ -121,7 +126,7 @@ UNMARK: list[tuple[str, Facts, str]] = [
         facts(requests=quiet({10: 1.0, 9: 1.0}), own_requests=[ago(minutes=9.5)]),
         "after it was marked",
     ),
-    ("a new tuning after the mark", facts(changed_at=ago(hours=1)), "serves its tuning only since"),
+    ("a new tuning after the mark", facts(changed_at=ago(hours=1)), "given to its tuning, at"),
     (
         "used after an old mark, idle again",
         facts(

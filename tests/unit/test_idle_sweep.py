@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,9 +11,13 @@ from typing import Any
 import pytest
 
 from shared import names
-from shared.azureml.resources import OnlineEndpoint
+from shared.azureml.resources import OnlineDeployment, OnlineEndpoint
 from shared.config import Settings
 from shared.errors import RaceLostError, TransientError
+from shared.idle import memory
+from shared.idle.memory import Memory, Remembered
+from shared.idle.patience import Patiently
+from shared.idle.ports import Calls
 from shared.idle.report import EndpointReport, SweepReport
 from shared.idle.series import MINUTE, Series, Unavailable, floor_minute
 from shared.idle.sweep import Sweep
@@ -20,9 +26,10 @@ from shared.lifecycle.decide import Observed, decide
 from shared.lifecycle.ledger import Versioned
 from shared.lifecycle.records import EndpointRecord, EndpointStatus
 from shared.lifecycle.tuning import State, Tuning
-from tests.unit.idle_cases import NOW, OWNER, UNMARKED, ago, endpoint, record, tuning
+from tests.unit.idle_cases import LONG_AGO, NOW, OWNER, UNMARKED, ago, deployment, endpoint, record, tuning
 
 METRICS_DELAY = timedelta(minutes=5)
+OURS = {names.TAG_OWNER: OWNER}
 
 GRACE_OVER = {**UNMARKED, names.TAG_IDLE_SINCE: ago(hours=3).isoformat()}
 
@@ -33,6 +40,7 @@ class Ledger:
 
     rows: dict[str, Versioned[EndpointRecord]] = field(default_factory=dict)
     tuning_rows: dict[str, Tuning] = field(default_factory=dict)
+    tuning_etags: Counter[str] = field(default_factory=Counter)
     after_read: Callable[[], None] = lambda: None
 
     def add(self, row: EndpointRecord, *tunings: Tuning) -> None:
@@ -40,21 +48,38 @@ class Ledger:
         self.tuning_rows.update({tuning.id: tuning for tuning in tunings})
 
     def tunings(self) -> list[Versioned[Tuning]]:
-        return [Versioned(row, "1") for row in self.tuning_rows.values()]
+        return [self._tuning_row(row) for row in self.tuning_rows.values()]
+
+    def tuning(self, tuning_id: str) -> Versioned[Tuning] | None:
+        row = self.tuning_rows.get(tuning_id)
+        return None if row is None else self._tuning_row(row)
 
     def endpoints(self) -> list[Versioned[EndpointRecord]]:
         return list(self.rows.values())
 
     def endpoint(self, dataset: str) -> Versioned[EndpointRecord]:
-        row = self.rows[dataset]
+        row = self.rows.get(dataset) or Versioned(EndpointRecord(dataset=dataset), "")
         self.after_read()
         return row
 
-    def put(self, row: Versioned[EndpointRecord]) -> Versioned[EndpointRecord]:
-        if self.rows[row.value.dataset].etag != row.etag:
+    def put(self, row: Versioned[Any]) -> Versioned[Any]:
+        if isinstance(row.value, Tuning):
+            return self._put_tuning(row)
+        found = self.rows.get(row.value.dataset)
+        if (found.etag if found else "") != row.etag:
             raise RaceLostError("written by somebody else")
-        self.rows[row.value.dataset] = Versioned(row.value, str(int(row.etag) + 1))
+        self.rows[row.value.dataset] = Versioned(row.value, str(int(row.etag or "0") + 1))
         return self.rows[row.value.dataset]
+
+    def _tuning_row(self, row: Tuning) -> Versioned[Tuning]:
+        return Versioned(row, str(self.tuning_etags[row.id]))
+
+    def _put_tuning(self, row: Versioned[Tuning]) -> Versioned[Tuning]:
+        if str(self.tuning_etags[row.value.id]) != row.etag:
+            raise RaceLostError("written by somebody else")
+        self.tuning_etags[row.value.id] += 1
+        self.tuning_rows[row.value.id] = row.value
+        return self._tuning_row(row.value)
 
 
 @dataclass
@@ -63,8 +88,10 @@ class Arm:
     after_list: Callable[[], None] = lambda: None
     before_get: Callable[[], None] = lambda: None
     failing: frozenset[str] = frozenset()
+    deployments: dict[str, dict[str, OnlineDeployment]] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
 
-    def list_endpoints(self) -> list[OnlineEndpoint]:
+    def list_endpoints(self, patiently: Patiently) -> list[OnlineEndpoint]:
         listed = list(self.endpoints.values())
         self.after_list()
         return listed
@@ -78,6 +105,20 @@ class Arm:
             raise TransientError("tag endpoint: HTTP 409: busy")
         self.endpoints[name] = replace(self.endpoints[name], tags=dict(tags))
 
+    def delete_endpoint(self, name: str) -> None:
+        self.deleted.append(name)
+        self.endpoints[name] = replace(self.endpoints[name], provisioning_state="Deleting")
+
+    def list_deployments(self, endpoint: str) -> list[OnlineDeployment]:
+        return list(self.deployments.get(endpoint, {}).values())
+
+    def get_deployment(self, endpoint: str, name: str) -> OnlineDeployment | None:
+        return self.deployments.get(endpoint, {}).get(name)
+
+    def delete_deployment(self, endpoint: str, name: str) -> None:
+        self.deleted.append(f"{endpoint}/{name}")
+        del self.deployments[endpoint][name]
+
 
 @dataclass
 class Metrics:
@@ -85,20 +126,20 @@ class Metrics:
 
     used: dict[str, set[datetime]] = field(default_factory=dict)
     unavailable: set[str] = field(default_factory=set)
-    asked: list[tuple[tuple[str, ...], datetime, datetime]] = field(default_factory=list)
+    asked: list[tuple[dict[str, datetime], datetime]] = field(default_factory=list)
 
-    def requests_per_minute(
-        self, endpoint_ids: Sequence[str], start: datetime, end: datetime
+    def since(
+        self, starts: Mapping[str, datetime], end: datetime, patiently: Patiently
     ) -> dict[str, Series | Unavailable]:
-        self.asked.append((tuple(endpoint_ids), start, end))
-        return {item: self._one(item.rsplit("/", 1)[-1], start, end) for item in endpoint_ids}
+        self.asked.append((dict(starts), end))
+        return {item: self._one(item.rsplit("/", 1)[-1], start, end) for item, start in starts.items()}
 
     def _one(self, name: str, start: datetime, end: datetime) -> Series | Unavailable:
         if name in self.unavailable or start >= end:
             return Unavailable("no answer")
         minutes = [start + number * MINUTE for number in range((end - start) // MINUTE)]
         used = self.used.get(name, set())
-        return Series({minute: float(minute in used) for minute in minutes})
+        return Series.of({minute: float(minute in used) for minute in minutes})
 
 
 @dataclass
@@ -113,17 +154,51 @@ class WakeUps:
 
 
 @dataclass
+class Reports:
+    blobs: dict[str, bytes] = field(default_factory=dict)
+
+    def write_report(self, tuning_id: str, content: bytes) -> None:
+        self.blobs[tuning_id] = content
+
+    def read_report(self, tuning_id: str) -> bytes | None:
+        return self.blobs.get(tuning_id)
+
+
+@dataclass
+class Events:
+    """What would be published, by type and time of the deletion."""
+
+    published: list[tuple[str, datetime | None]] = field(default_factory=list)
+
+    def publish_new(self, row: Versioned[Tuning]) -> None:
+        self.published += [(entry.event, entry.until) for entry in row.value.history if entry.seq > row.value.published]
+
+
+@dataclass
 class World:
     ledger: Ledger = field(default_factory=Ledger)
     arm: Arm = field(default_factory=Arm)
     metrics: Metrics = field(default_factory=Metrics)
     wake_ups: WakeUps = field(default_factory=WakeUps)
+    reports: Reports = field(default_factory=Reports)
+    events: Events = field(default_factory=Events)
+    pauses: list[float] = field(default_factory=list)
+    calls: Calls | None = None
     now: datetime = NOW
 
     def add(self, dataset: str, tags: Mapping[str, str], **changes: Any) -> None:
-        live = tuning(f"{dataset}-v1", dataset=dataset, endpoint=f"{dataset}-abc")
+        """An endpoint with a live tuning, known to earlier sweeps."""
+        name = f"{dataset}-abc"
+        live = tuning(f"{dataset}-v1", dataset=dataset, endpoint=name)
         self.ledger.add(record(dataset, **changes), live)
-        self.arm.endpoints[f"{dataset}-abc"] = endpoint(f"{dataset}-abc", dict(tags))
+        self.put(endpoint(name, dict(tags)), deployment(tags={**OURS, names.TAG_TUNING: live.id}))
+
+    def put(self, found: OnlineEndpoint, *deployments: OnlineDeployment) -> None:
+        self.arm.endpoints[found.name] = found
+        self.arm.deployments[found.name] = {item.name: item for item in deployments}
+        known = memory.from_json(self.reports.read_report(names.IDLE_MEMORY)).endpoints
+        seen = Remembered(memory.looks_of(found, deployments), first_seen=LONG_AGO)
+        self.reports.write_report(names.IDLE_MEMORY, memory.to_json(Memory({**known, found.name: seen})))
 
     def sweep(self, **changes: Any) -> SweepReport:
         values: dict[str, Any] = {
@@ -143,7 +218,18 @@ class World:
             **values,
         )
         sweep = Sweep(
-            settings, self.ledger, self.wake_ups, self.arm, self.metrics, lambda: self.now, OWNER, METRICS_DELAY
+            settings=settings,
+            ledger=self.ledger,
+            wake_ups=self.wake_ups,
+            arm=self.arm,
+            metrics=self.metrics,
+            reports=self.reports,
+            events=self.events,
+            clock=lambda: self.now,
+            pause=self.pauses.append,
+            owner=OWNER,
+            metrics_delay=METRICS_DELAY,
+            calls=self.calls,
         )
         return sweep.run()
 
@@ -223,9 +309,7 @@ def test_a_dry_run_reports_the_same_and_touches_nothing(world: World) -> None:
     [
         (lambda world: world.metrics.unavailable.add("chat-abc"), "no metrics: no answer"),
         (
-            lambda world: world.arm.endpoints.update(
-                {"chat-abc": endpoint(tags={**GRACE_OVER, names.TAG_KEEP: "true"})}
-            ),
+            lambda world: world.put(endpoint(tags={**GRACE_OVER, names.TAG_KEEP: "true"})),
             "tag droptune-keep",
         ),
         (
@@ -233,9 +317,7 @@ def test_a_dry_run_reports_the_same_and_touches_nothing(world: World) -> None:
             "tuning chat-v2 is unfinished",
         ),
         (
-            lambda world: world.arm.endpoints.update(
-                {"chat-abc": endpoint(tags={**GRACE_OVER, names.TAG_OWNER: "somebody"})}
-            ),
+            lambda world: world.put(endpoint(tags={**GRACE_OVER, names.TAG_OWNER: "somebody"})),
             "not ours",
         ),
     ],
@@ -384,11 +466,13 @@ def test_metrics_are_asked_for_once_up_to_what_monitor_can_know(world: World) ->
     world.sweep()
 
     end = NOW - METRICS_DELAY
-    asked = {start: (ids, until) for ids, start, until in world.metrics.asked}
-    assert {until for _, until in asked.values()} == {end}
-    assert len(asked[end - timedelta(hours=5)][0]) == 3
-    assert [ids[0].rsplit("/")[-1] for ids, _ in asked.values() if len(ids) == 1] == ["young-abc"]
-    assert ago(hours=4, minutes=20) in asked
+    [(starts, until)] = world.metrics.asked
+    assert until == end
+    assert {item.rsplit("/")[-1]: start for item, start in starts.items()} == {
+        **{f"chat{number}-abc": end - timedelta(hours=5) for number in range(3)},
+        "young-abc": ago(hours=4, minutes=20),
+        "foreign": end - timedelta(hours=5),
+    }
 
 
 def test_every_decision_is_one_line_of_the_log_and_the_sweep_another(
@@ -400,7 +484,7 @@ def test_every_decision_is_one_line_of_the_log_and_the_sweep_another(
     with caplog.at_level(logging.INFO):
         world.sweep()
 
-    assert [line.split(": no request")[0] for line in caplog.messages] == [
+    assert [re.split("[:;] no request", line)[0] for line in caplog.messages] == [
         "idle sweep: endpoint chat-abc: mark (done)",
         "idle sweep: endpoint foreign: keep (nothing done): not ours",
         "idle sweep: 2 endpoints {'mark': 1, 'keep': 1}, 1 acted on, 0 errors",

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from shared.azureml.arm import ArmClient
 from shared.azureml.resources import DeploymentRequest, Job, OnlineDeployment, OnlineEndpoint
+from shared.idle.patience import Patiently, at_once
 from tests.simulation.twins.endpoints import Deployment, Endpoint, Endpoints
 from tests.simulation.twins.jobs import Jobs
 from tests.simulation.twins.refusals import translated
@@ -35,11 +36,11 @@ class ArmTwin(ArmClient):
 
         self._world.effect("arm.cancel_job", commit, writes=True, of=name)
 
-    def list_endpoints(self) -> list[OnlineEndpoint]:
+    def list_endpoints(self, patiently: Patiently = at_once) -> list[OnlineEndpoint]:
         def look() -> list[OnlineEndpoint]:
             return [self._endpoint(endpoint) for endpoint in self._endpoints.visible()]
 
-        return self._world.effect("arm.list_endpoints", look, writes=False)
+        return patiently(lambda: self._world.effect("arm.list_endpoints", look, writes=False))
 
     def get_endpoint(self, name: str) -> OnlineEndpoint | None:
         def look() -> OnlineEndpoint | None:

@@ -23,6 +23,7 @@ from tests.simulation.twins.tables import LedgerTwin
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
+    from shared.idle.patience import Pause
     from shared.lifecycle.topic import Topic
     from tests.simulation.twins.world import World
 
@@ -40,6 +41,10 @@ class TwinServices(Services):
     @functools.cached_property
     def _credential(self) -> TokenCredential:
         raise AssertionError("a twin needs no credential: some client of Services has no twin")
+
+    @functools.cached_property
+    def _pause(self) -> Pause:
+        return lambda seconds: None
 
     @functools.cached_property
     def _arm(self) -> ArmTwin:
