@@ -75,3 +75,15 @@ def list_endpoints(req: Request) -> Response:
     from shared.services import services
 
     return answered(lambda: json_answer(services().status.endpoints()))
+
+
+@blueprint.function_name("idle_report")
+@blueprint.route(route="idle", methods=["GET"])
+def idle_report(req: Request) -> Response:
+    from shared.services import services
+
+    def answer() -> Response:
+        found = services().status.idle_report()
+        return json_answer(found) if found else error_answer(404, "NotFound", "there was no idle sweep yet")
+
+    return answered(answer)

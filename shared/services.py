@@ -135,6 +135,8 @@ class Services:
             events=self.lifecycle.events,
             clock=self.clock,
             pause=self._pause,
+            price=self.prices.hourly,
+            telemetry=self.telemetry,
             owner=names.owner(self.settings.workspace_id),
             metrics_delay=timedelta(minutes=self.settings.metrics_delay_minutes),
         )

@@ -112,6 +112,8 @@ class Actor:
         if name != names.endpoint_name(self.settings.workspace_id, dataset, generation):
             return  # no tuning can ever be given this name
         row = self.ledger.endpoint(dataset)
+        if row.value.name == name:
+            raise RaceLostError("a tuning has just taken it for its own")
         if not row.value.name and row.value.generation == generation:
             self.ledger.put(replace(row, value=replace(_closed(row.value, verdict), name=name)))
 

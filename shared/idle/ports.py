@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.azureml.resources import OnlineDeployment, OnlineEndpoint
+    from shared.costs.records import Price
     from shared.idle.patience import Patiently
     from shared.idle.series import Series, Unavailable
     from shared.lifecycle.ledger import Row, Versioned
@@ -51,6 +52,16 @@ class Reports(Protocol):
 
 class Events(Protocol):
     def publish_new(self, row: Versioned[Tuning], /) -> None: ...
+
+
+class Gauges(Protocol):
+    def endpoint(
+        self, name: str, dataset: str, /, *, idle_seconds: float | None, hourly_cost: float | None
+    ) -> None: ...
+
+
+class HourlyPrice(Protocol):
+    def __call__(self, instance_type: str, /) -> Price | None: ...
 
 
 class Calls(Protocol):

@@ -16,11 +16,15 @@ DRY_RUN = "IDLE_DRY_RUN is on: endpoints are only reported; nothing is marked, n
 
 @dataclass(frozen=True)
 class DeploymentReport:
-    """What costs money on an endpoint. `kind` and `reason` are set for what no tuning uses any more."""
+    """What costs money on an endpoint; None: its price is unknown.
+
+    `kind` and `reason` are set for what no tuning uses any more.
+    """
 
     name: str
     instance_type: str
     instance_count: int
+    hourly_cost: float | None = None
     kind: Kind | None = None
     reason: str = ""
     deletes_at: datetime | None = None
@@ -47,6 +51,14 @@ class EndpointReport:
     deployments: tuple[DeploymentReport, ...] | None = None
 
     @property
+    def hourly_cost(self) -> float | None:
+        """None if that of one deployment is unknown."""
+        if self.deployments is None:
+            return None
+        costs = [item.hourly_cost for item in self.deployments]
+        return None if None in costs else sum(filter(None, costs))
+
+    @property
     def deletions(self) -> int:
         own = int(self.kind == "delete" and self.acted)
         return own + sum(item.kind == "delete" and item.acted for item in self.deployments or ())
@@ -59,6 +71,7 @@ class SweepReport:
     at: datetime
     dry_run: bool
     endpoints: tuple[EndpointReport, ...]
+    currency: str = ""
     waited: float = 0.0
 
     @property
@@ -87,5 +100,7 @@ def to_json(report: SweepReport) -> bytes:
 
 def as_document(report: SweepReport) -> dict[str, Any]:
     document: dict[str, Any] = msgspec.to_builtins(report)
+    for item, endpoint in zip(document["endpoints"], report.endpoints, strict=True):
+        item["hourly_cost"] = endpoint.hourly_cost
     summary = {"counts": report.counts, "acted": report.acted, "errors": report.errors}
     return {**document, **summary, "warning": DRY_RUN if report.dry_run else ""}

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.azureml.resources import OnlineDeployment, OnlineEndpoint
-    from shared.idle.hours import WeeklyHours
     from shared.idle.policy import Policy
     from shared.lifecycle.records import EndpointRecord
     from shared.lifecycle.tuning import Tuning
@@ -178,16 +177,16 @@ def _assess_use(facts: Facts, policy: Policy, now: datetime) -> Verdict:
 def _idle(facts: Facts, policy: Policy, now: datetime, idle: Verdict, series: Series) -> Verdict:
     """From the mark to the deletion; a mark counts from when it was set, and changes by hand would be noticed."""
     hours = policy.kept_by(now)
+    if hours:
+        idle = replace(idle, reason=f"{idle.reason}; these are its keep hours ({hours.text})")
     marked = marked_at(facts.endpoint.tags, now)
     if marked is None:
-        return replace(idle, kind="keep", reason=f"{idle.reason}; {_within(hours)}", deletes_at=None) if hours else idle
+        return replace(idle, kind="keep", deletes_at=None) if hours else idle
     counted = max(marked, facts.watched_since or now)
-    deletes_at = policy.outside(counted + policy.grace)
+    deletes_at = policy.outside(max(counted + policy.grace, now) if hours else counted + policy.grace)
     waiting = replace(idle, kind="marked", deletes_at=deletes_at)
-    if now < deletes_at or series.end < deletes_at:
+    if hours or now < deletes_at or series.end < deletes_at:
         return waiting
-    if hours:
-        return replace(waiting, reason=f"{idle.reason}; {_within(hours)}", deletes_at=policy.outside(now))
     if series.start > counted and series.end - series.start < policy.window:
         return replace(waiting, reason=f"{idle.reason}; the requests since its mark are not all known")
     return replace(waiting, kind="delete", reason=f"{idle.reason}; marked at {_at(marked)}")
@@ -202,10 +201,6 @@ def _foreign(facts: Facts) -> Verdict:
     if used is not None:
         return Verdict("keep", f"not ours; last request before {_at(used)}", used)
     return Verdict("keep", f"not ours; no request since {_at(series.start)} at least", series.start)
-
-
-def _within(hours: WeeklyHours) -> str:
-    return f"these are its keep hours ({hours.text})"
 
 
 def _activity(used_until: datetime | None) -> str:

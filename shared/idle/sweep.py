@@ -29,7 +29,17 @@ if TYPE_CHECKING:
     from shared.idle.left_over import LeftOver
     from shared.idle.memory import Memory
     from shared.idle.patience import Pause
-    from shared.idle.ports import Calls, Endpoints, Events, LedgerRows, Reports, Requests, TuningWakeUps
+    from shared.idle.ports import (
+        Calls,
+        Endpoints,
+        Events,
+        Gauges,
+        HourlyPrice,
+        LedgerRows,
+        Reports,
+        Requests,
+        TuningWakeUps,
+    )
     from shared.idle.series import Series
     from shared.lifecycle.tuning import Tuning
 
@@ -56,6 +66,8 @@ class Sweep:
     pause: Pause
     owner: str
     metrics_delay: timedelta
+    price: HourlyPrice
+    telemetry: Gauges
     calls: Calls | None = None
 
     def run(self) -> SweepReport:
@@ -76,7 +88,10 @@ class Sweep:
             report = work.treat(facts, may_delete)
             _log(report, dry_run=dry_run)
             reports.append(report)
-        sweep = SweepReport(now, dry_run, tuple(reports), patiently.waited)
+            if report.ours:
+                idle = (now - report.idle_since).total_seconds() if report.idle_since else None
+                self.telemetry.endpoint(report.name, report.dataset, idle_seconds=idle, hourly_cost=report.hourly_cost)
+        sweep = SweepReport(now, dry_run, tuple(reports), self.settings.price_currency, patiently.waited)
         self._keep(sweep)
         log.info(
             "idle sweep: %d endpoints %s, %d acted on, %d errors%s",
@@ -255,14 +270,7 @@ class _Work:
         return left_over(facts, self._tunings, known_since, policy, grace, self._now)
 
     def _treat_deployment(self, facts: Facts, item: LeftOver, may_delete: bool) -> DeploymentReport:
-        report = DeploymentReport(
-            name=item.deployment.name,
-            instance_type=item.deployment.instance_type,
-            instance_count=item.deployment.instance_count,
-            kind=item.kind,
-            reason=item.reason,
-            deletes_at=item.deletes_at,
-        )
+        report = replace(self._priced(item.deployment), kind=item.kind, reason=item.reason, deletes_at=item.deletes_at)
         if item.kind != "delete" or self._sweep.settings.idle_dry_run:
             return report
         if not may_delete:
@@ -276,15 +284,18 @@ class _Work:
             log.exception("idle sweep: deployment %s of %s", item.deployment.name, facts.endpoint.name)
             return replace(report, error=_text(error))
 
-    @staticmethod
-    def _deployment_reports(facts: Facts, left: Iterable[DeploymentReport]) -> tuple[DeploymentReport, ...] | None:
+    def _deployment_reports(
+        self, facts: Facts, left: Iterable[DeploymentReport]
+    ) -> tuple[DeploymentReport, ...] | None:
         if isinstance(facts.deployments, Unavailable):
             return None
         judged = {item.name: item for item in left}
-        return tuple(
-            judged.get(item.name) or DeploymentReport(item.name, item.instance_type, item.instance_count)
-            for item in facts.deployments
-        )
+        return tuple(judged.get(item.name) or self._priced(item) for item in facts.deployments)
+
+    def _priced(self, deployment: OnlineDeployment) -> DeploymentReport:
+        price = self._sweep.price(deployment.instance_type)
+        cost = price.hourly * deployment.instance_count if price else None
+        return DeploymentReport(deployment.name, deployment.instance_type, deployment.instance_count, cost)
 
     @property
     def _limit(self) -> str:

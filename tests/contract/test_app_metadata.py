@@ -53,6 +53,7 @@ def test_every_function_of_the_design_is_there_with_its_trigger() -> None:
         "get_report": "httpTrigger",
         "replay_tuning": "httpTrigger",
         "list_endpoints": "httpTrigger",
+        "idle_report": "httpTrigger",
         "costs": "httpTrigger",
     }
 

@@ -1,199 +1,73 @@
+"""The idle rule is what docs/idle-cleanup.md says, row by row."""
+
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared import names
-from shared.idle.policy import Policy
-from shared.idle.rule import Facts, assess
-from shared.idle.series import Series, Unavailable
-from shared.lifecycle.records import EndpointStatus
-from shared.lifecycle.tuning import State
-from tests.unit.idle_cases import (
-    MARKED,
-    NOW,
-    POLICY,
-    UNMARKED,
-    ago,
-    endpoint,
-    facts,
-    quiet,
-    record,
-    tuning,
-)
+from shared.idle.hours import WeeklyHours
+from shared.idle.left_over import left_over
+from shared.idle.policy import Policy, overridden
+from shared.idle.rule import Facts, Verdict, assess
+from shared.idle.series import Unavailable
+from shared.lifecycle.tuning import Tuning
+from tests.unit.idle_cases import NOW, POLICY, UNMARKED, ago, endpoint, facts, quiet
+from tests.unit.idle_rule_cases import CASES, DEPLOYMENTS, ENDED, GRACE, kept, marked
+
+PAGE = (Path(__file__).parents[2] / "docs" / "idle-cleanup.md").read_text()
 
 
-def marked(value: str) -> dict[str, str]:
-    return {**UNMARKED, names.TAG_IDLE_SINCE: value}
+def rows(heading: str) -> list[tuple[str, str, str]]:
+    """Case, verdict and reason of the first table below a heading."""
+    section = PAGE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return [(case, verdict.strip("`"), reason) for case, verdict, reason in cells]
 
 
-def kept(value: str) -> dict[str, str]:
-    return {**MARKED, names.TAG_KEEP: value}
+ENDPOINTS = rows("The table of cases")
+LEFT_OVER = rows("Deployments that are left over")
 
 
-DELETED: list[tuple[str, Facts, str]] = [
-    ("idle, marked, grace is over", facts(), "no request since 2026-11-22 07:00 UTC"),
-    ("the grace ended a moment ago", facts(endpoint=endpoint(tags=marked(ago(hours=1).isoformat()))), "marked at"),
-    ("marked long ago", facts(endpoint=endpoint(tags=marked("2026-11-13T00:00:00+00:00"))), "marked at 2026-11-13"),
-    ("a keep tag of false", facts(endpoint=endpoint(tags=kept("False"))), "marked at"),
-    ("an empty keep tag", facts(endpoint=endpoint(tags=kept(" "))), "marked at"),
-    ("a keep date that has passed", facts(endpoint=endpoint(tags=kept("2026-11-21"))), "marked at"),
-    ("a keep time that has passed", facts(endpoint=endpoint(tags=kept("2026-11-22T12:00:00Z"))), "marked at"),
-    ("its last operation failed", facts(endpoint=endpoint(provisioning_state="Failed")), "no request since"),
-    ("only our smoke test", facts(requests=quiet({10: 1.0}), own_requests=[ago(minutes=9.5)]), "no request"),
-    (
-        "two smoke tests in a minute",
-        facts(requests=quiet({10: 2.0}), own_requests=[ago(minutes=9.9), ago(minutes=9.1)]),
-        "no request",
-    ),
-    (
-        "used before the mark and before the idle time",
-        facts(
-            requests=quiet({600: 3.0}, start=ago(hours=20)),
-            endpoint=endpoint(tags=marked(ago(hours=5).isoformat())),
-        ),
-        "no request since 2026-11-22 02:01 UTC",
-    ),
-]
-
-KEPT: list[tuple[str, Facts, str]] = [
-    ("not ours", facts(ours=False), "not ours"),
-    ("no record", facts(record=None), "the ledger does not know it"),
-    ("another generation", facts(record=record(name="chat-abc-g2")), "the ledger does not know it"),
-    (
-        "being deleted",
-        facts(record=record(status=EndpointStatus.DELETING, retire_reason="idle")),
-        "is being deleted: idle",
-    ),
-    ("updating", facts(endpoint=endpoint(provisioning_state="Updating")), "is Updating"),
-    ("unfinished", facts(unfinished=("chat-v2", "chat-v3")), "tuning chat-v2 is unfinished"),
-    ("nothing live", facts(record=record(live=""), live=None), "no live tuning"),
-    ("live in the record only", facts(live=None), "no live tuning"),
-    ("live is being cleaned up", facts(live=tuning(state=State.CLEANING_UP)), "no live tuning"),
-    ("another tenant", facts(record=record(tenants=("chat-v1", "chat-v2"))), "other tunings use it"),
-    ("no tenant", facts(record=record(tenants=())), "other tunings use it"),
-    ("another is promoted", facts(record=record(promoting="chat-v2")), "other tunings use it"),
-    ("keep tag", facts(endpoint=endpoint(tags=kept("true"))), "tag droptune-keep"),
-    ("keep tag with a reason", facts(endpoint=endpoint(tags=kept("demo on Friday"))), "tag droptune-keep"),
-    (
-        "keep tag in other letters",
-        facts(endpoint=endpoint(tags={**MARKED, "Droptune-Keep": "yes"})),
-        "tag droptune-keep",
-    ),
-    (
-        "keep until the end of today",
-        facts(endpoint=endpoint(tags=kept("2026-11-22"))),
-        "tag droptune-keep until 2026-11-23 00:00",
-    ),
-    ("keep until later", facts(endpoint=endpoint(tags=kept("2026-11-22T14:00+01:00"))), "until 2026-11-22 13:00"),
-    ("no metrics", facts(requests=Unavailable("HTTP 500")), "no metrics: HTTP 500"),
-    ("empty metrics", facts(requests=Series(NOW, NOW, {})), "no metrics"),
-    (
-        "used lately, never marked",
-        facts(endpoint=endpoint(tags=UNMARKED), requests=quiet({30: 0.2})),
-        "last request before 2026-11-22 11:31 UTC; that is less than 4 h",
-    ),
-    (
-        "too young, never marked",
-        facts(endpoint=endpoint(tags=UNMARKED), changed_at=ago(hours=3)),
-        "given to its tuning, at 2026-11-22 09:00 UTC; that is less than 4 h ago",
-    ),
-    (
-        "changed in the future",
-        facts(endpoint=endpoint(tags=UNMARKED), changed_at=ago(hours=-3)),
-        "given to its tuning, at",
-    ),
-    (
-        "a series that is too short to tell",
-        facts(endpoint=endpoint(tags=UNMARKED), requests=quiet(start=ago(hours=3))),
-        "no request is known of",
-    ),
-]
-
-UNMARK: list[tuple[str, Facts, str]] = [
-    ("used after the mark", facts(requests=quiet({60: 1.0})), "after it was marked"),
-    ("used once, a little", facts(requests=quiet({1: 0.01})), "after it was marked"),
-    (
-        "a request beside our smoke test",
-        facts(requests=quiet({10: 2.0}), own_requests=[ago(minutes=9.5)]),
-        "after it was marked",
-    ),
-    (
-        "a request in the minute after our smoke test",
-        facts(requests=quiet({10: 1.0, 9: 1.0}), own_requests=[ago(minutes=9.5)]),
-        "after it was marked",
-    ),
-    ("a new tuning after the mark", facts(changed_at=ago(hours=1)), "given to its tuning, at"),
-    (
-        "used after an old mark, idle again",
-        facts(
-            endpoint=endpoint(tags=marked(ago(hours=20).isoformat())),
-            requests=quiet({600: 1.0}, start=ago(hours=24)),
-        ),
-        "used or changed at 2026-11-22 02:01 UTC, after it was marked",
-    ),
-    (
-        "a malformed mark on what is in use",
-        facts(endpoint=endpoint(tags=marked("soon")), requests=quiet({30: 1.0})),
-        "less than 4 h",
-    ),
-]
-
-MARK: list[tuple[str, Facts, str]] = [
-    ("never marked", facts(endpoint=endpoint(tags=UNMARKED)), "no request since"),
-    (
-        "idle for exactly the idle time",
-        facts(endpoint=endpoint(tags=UNMARKED), requests=quiet({241: 1.0})),
-        "no request since 2026-11-22 08:00 UTC",
-    ),
-    ("a malformed mark", facts(endpoint=endpoint(tags=marked("soon"))), "no request since"),
-    ("an empty mark", facts(endpoint=endpoint(tags=marked(""))), "no request since"),
-    ("a mark in the future", facts(endpoint=endpoint(tags=marked("2027-01-01T00:00:00Z"))), "no request since"),
-]
-
-WAITING: list[tuple[str, Facts, str]] = [
-    (
-        "within the grace",
-        facts(endpoint=endpoint(tags=marked(ago(minutes=59).isoformat()))),
-        "no request since",
-    ),
-    (
-        "the grace is over, but Monitor was not asked up to its end",
-        facts(endpoint=endpoint(tags=marked(ago(minutes=61).isoformat())), requests=quiet(end=ago(minutes=5))),
-        "no request since",
-    ),
-    (
-        "the requests since the mark are not all known",
-        facts(
-            endpoint=endpoint(tags=marked(ago(hours=9).isoformat())),
-            requests=quiet(start=ago(hours=4, minutes=30)),
-        ),
-        "not all known",
-    ),
-]
+def verdict_on(case: str) -> Verdict:
+    found = CASES[case]
+    case_facts, policy = found if isinstance(found, tuple) else (found, POLICY)
+    return assess(case_facts, policy, NOW)
 
 
-@pytest.mark.parametrize(
-    ("kind", "case", "reason"),
-    [
-        pytest.param(kind, case, reason, id=f"{kind}: {name}")
-        for kind, cases in [
-            ("delete", DELETED),
-            ("keep", KEPT),
-            ("unmark", UNMARK),
-            ("mark", MARK),
-            ("marked", WAITING),
-        ]
-        for name, case, reason in cases
-    ],
-)
-def test_the_verdict_on(kind: str, case: Facts, reason: str) -> None:
-    verdict = assess(case, POLICY, NOW)
+def test_the_page_has_every_case_and_no_other() -> None:
+    assert [case for case, _, _ in ENDPOINTS] == list(CASES)
+    assert [case for case, _, _ in LEFT_OVER] == list(DEPLOYMENTS)
+
+
+@pytest.mark.parametrize(("case", "kind", "reason"), ENDPOINTS, ids=[case for case, _, _ in ENDPOINTS])
+def test_the_verdict_on_an_endpoint_is_the_page_s(case: str, kind: str, reason: str) -> None:
+    verdict = verdict_on(case)
 
     assert (verdict.kind, reason in verdict.reason) == (kind, True), verdict
+
+
+@pytest.mark.parametrize(("case", "kind", "reason"), LEFT_OVER, ids=[case for case, _, _ in LEFT_OVER])
+def test_the_verdict_on_a_deployment_is_the_page_s(case: str, kind: str, reason: str) -> None:
+    of, given = DEPLOYMENTS[case]
+    found: dict[str, Any] = {"tuning": ENDED, "since": ago(hours=2), "policy": POLICY, **given}
+    tuning: Tuning | None = found["tuning"]
+    since: datetime | None = found["since"]
+
+    verdicts = left_over(
+        of,
+        {tuning.id: tuning} if tuning else {},
+        {"t-0": since} if since else {},
+        found["policy"],
+        GRACE,
+        NOW,
+    )
+
+    assert [(item.kind, reason in item.reason) for item in verdicts] == ([(kind, True)] if kind != "none" else [])
 
 
 def test_an_endpoint_that_is_about_to_be_deleted_shows_since_when_and_until_when() -> None:
@@ -207,6 +81,15 @@ def test_a_new_mark_announces_the_deletion_after_the_grace() -> None:
     verdict = assess(facts(endpoint=endpoint(tags=UNMARKED)), POLICY, NOW)
 
     assert verdict.deletes_at == NOW + timedelta(hours=1)
+
+
+def test_a_deletion_is_announced_for_when_the_keep_hours_are_over() -> None:
+    """It is noon; the grace ends at 13:00, in the middle of them."""
+    policy = replace(POLICY, keep_hours=(WeeklyHours.parse("Sun 12:30-18:00 UTC"),))
+
+    verdict = assess(facts(endpoint=endpoint(tags=UNMARKED)), policy, NOW)
+
+    assert (verdict.kind, verdict.deletes_at) == ("mark", NOW + timedelta(hours=6))
 
 
 @pytest.mark.parametrize("minute", range(0, 300, 7))
@@ -224,11 +107,39 @@ def test_a_request_in_any_minute_since_the_mark_prevents_the_deletion(minute: in
     [
         {"ours": False},
         {"requests": Unavailable("x")},
+        {"deployments": Unavailable("x")},
         {"unfinished": ("t",)},
+        {"foreign": ("blue",)},
+        {"orphan": "lost", "ledger_empty": True},
         {"endpoint": endpoint(tags=kept("true"))},
     ],
 )
 def test_what_is_untouchable_is_kept_by_every_policy(changes: dict[str, Any]) -> None:
-    case = replace(facts(), **changes)
+    case: Facts = replace(facts(), **changes)
 
     assert assess(case, Policy(timedelta(0), timedelta(0)), NOW).kind == "keep"
+
+
+def test_a_version_s_own_settings_win_one_by_one() -> None:
+    changed = overridden(POLICY, {"grace_minutes": 30, "keep_hours": "Mon 08:00-09:00 UTC", "after_minutes": None})
+
+    assert (changed.idle_after, changed.grace) == (POLICY.idle_after, timedelta(minutes=30))
+    assert [hours.text for hours in changed.keep_hours] == ["Mon 08:00-09:00 UTC"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"after_minutes": -1},
+        {"after_minutes": "soon"},
+        {"after_minutes": True},
+        {"grace_minutes": float("nan")},
+        {"grace_minutes": 10**9},
+        {"keep_hours": "always"},
+        {"keep_hours": 7},
+        {"after": 7},
+    ],
+)
+def test_settings_that_can_not_be_read_are_no_settings(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        overridden(POLICY, settings)
