@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import azure.functions as func
 from azure.functions.timer import TimerRequest
 
 import function_app
+from handlers.http import Request, Response
 from shared import names
 from shared.config import Settings
 from tests.simulation.dice import Dice
@@ -35,7 +37,7 @@ BLOB_TRIES = 5
 RESTART_SECONDS = 20.0
 
 Ended = Callable[[BaseException | None], None]
-Answered = Callable[[func.HttpResponse | None], None]
+Answered = Callable[[Response | None], None]
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,16 @@ class Host:
         """`answered` gets None for an internal server error."""
         function = next(item for item in functions() if item.name == name)
         method = str(function.trigger["methods"][0]).rpartition(".")[2]
-        url = f"https://app/api/{function.trigger['route']}"
-        asked = func.HttpRequest(method, url, params=params or {}, route_params=route, body=b"")
-        answers: list[func.HttpResponse] = []
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": f"/api/{function.trigger['route']}",
+            "query_string": urlencode(params or {}).encode(),
+            "headers": [],
+            "path_params": dict(route),
+        }
+        asked = Request(scope)
+        answers: list[Response] = []
         call = Function(name, lambda request: answers.append(function.call(request)), function.trigger)
 
         def ended(error: BaseException | None) -> None:

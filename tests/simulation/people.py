@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import azure.functions as func
+from starlette.responses import Response
 
 from shared import names
 from shared.lifecycle.tuning import State
@@ -119,7 +119,7 @@ class People:
             self._delete_deployment(chosen, which)
 
     def _replay(self, tuning: str, *, as_newest: bool) -> None:
-        def answered(response: func.HttpResponse | None) -> None:
+        def answered(response: Response | None) -> None:
             status = "HTTP 500" if response is None else f"HTTP {response.status_code}"
             self.world.trace.note("people", f"replay of {tuning}: {status}")
 
@@ -207,7 +207,7 @@ class People:
             self.grid.deliver_stranger(event)
 
     def _look(self) -> None:
-        def ignored(response: func.HttpResponse | None) -> None:
+        def ignored(response: Response | None) -> None:
             self.world.trace.note("people", f"page: {'HTTP 500' if response is None else response.status_code}")
 
         self.host.request("list_tunings", {}, ignored)
