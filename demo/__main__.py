@@ -111,16 +111,15 @@ def _print_training(console: Console, job: dict[str, Any]) -> None:
 
 def _print_live(console: Console, cloud: LocalCloud, client: AppClient, journey: Journey) -> None:
     smoke = journey.tuning["smoke_test"]
+    sample = smoke["samples"][0]
     talk = Table.grid(padding=(0, 2))
-    for message in smoke["prompt"]:
+    for message in sample["question"]:
         talk.add_row(Text(message["role"], style="dim"), Text(message["content"]))
-    talk.add_row(Text("answer", style="bold green"), Text(smoke["answer"]))
-    talk.add_row(Text("ground truth", style="dim"), Text(smoke["ground_truth"] or "none in this row"))
-    latency = smoke.get("latency_seconds", 0)
-    console.print(
-        Panel(talk, title=f"Smoke test passed in {latency:.2f} s on the new deployment", border_style="green")
-    )
-    question = next(message["content"] for message in smoke["prompt"] if message["role"] == "user")
+    talk.add_row(Text("answer", style="bold green"), Text(sample["answer"]["text"]))
+    talk.add_row(Text("ground truth", style="dim"), Text(sample["truth"] or "none in this row"))
+    title = f"Smoke test passed on the new deployment: {smoke['detail']}; the first of them"
+    console.print(Panel(talk, title=title, border_style="green"))
+    question = next(message["content"] for message in sample["question"] if message["role"] == "user")
     key, uri = client.endpoint_key(journey.tuning["endpoint"]), journey.endpoint["scoring_uri"]
     console.print("[bold]Live.[/] Ask it yourself while it lives:")
     console.print(curl_command(cloud, uri, key, question), highlight=False, soft_wrap=True, markup=False)

@@ -52,6 +52,36 @@ def get_report(req: Request) -> Response:
     return answered(answer)
 
 
+@blueprint.function_name("get_smoke_test")
+@blueprint.route(route="tunings/{id}/smoke", methods=["GET"])
+def get_smoke_test(req: Request) -> Response:
+    from shared.services import services
+
+    def answer() -> Response:
+        tuning_id = req.path_params["id"]
+        found = services().status.smoke_page(tuning_id)
+        if found is None:
+            return error_answer(404, "NotFound", f"there is no smoke test of a tuning {tuning_id[:200]!a}")
+        return page(found)
+
+    return answered(answer)
+
+
+@blueprint.function_name("get_training_curve")
+@blueprint.route(route="tunings/{id}/training", methods=["GET"])
+def get_training_curve(req: Request) -> Response:
+    from shared.services import services
+
+    def answer() -> Response:
+        tuning_id = req.path_params["id"]
+        found = services().status.training_curve(tuning_id)
+        if found is None:
+            return error_answer(404, "NotFound", f"there is no tuning {tuning_id[:200]!a}")
+        return json_answer(found)
+
+    return answered(answer)
+
+
 @blueprint.function_name("replay_tuning")
 @blueprint.route(route="tunings/{id}/replay", methods=["POST"])
 def replay_tuning(req: Request) -> Response:

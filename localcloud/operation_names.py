@@ -2,7 +2,7 @@
 
 `OnlineDeployments_CreateOrUpdate`, `Jobs_Cancel`: the operationIds of
 https://github.com/Azure/azure-rest-api-specs, Microsoft.MachineLearningServices. What has none there (run history,
-registry discovery, scoring...) has a name of our own in the same form.
+MLflow, registry discovery, scoring...) has a name of our own in the same form.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ import re
 
 _WORKSPACE = "/workspaces/{workspace}"
 _REGISTRY = "/registries/{registry}"
+_TRACKING = (
+    "/mlflow/v1.0/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.MachineLearningServices"
+    "/workspaces/{workspace}/api/2.0/mlflow"
+)
 
 _GROUPS = {
     "components/labels": "Component",
@@ -31,6 +35,8 @@ _VERBS = {"PUT": "CreateOrUpdate", "PATCH": "Update", "DELETE": "Delete"}
 _OTHERS = {
     "GET /discovery": "Discovery_Get",
     "GET /metadata/endpoints": "CloudMetadata_List",
+    "GET " + _TRACKING + "/runs/get": "MLflow_GetRun",
+    "GET " + _TRACKING + "/metrics/get-history": "MLflow_GetMetricHistory",
     "POST /inference/{endpoint}/score": "Scoring_Score",
     "POST /eventgrid/topics/{name}/api/events": "Topics_PublishEvents",
     "GET /eventgrid/eventsubscriptions/{name}/validate": "EventSubscriptions_Validate",

@@ -125,6 +125,11 @@ class Settings:
     testing_deadline_minutes: float = _setting("Deadline of `testing` and `promoting`.", 120.0, minimum=0)
 
     smoke_test_attempts: int = _setting("Tries of the smoke test before roll-back.", 3, minimum=1)
+    smoke_samples: int = _setting("Questions of the smoke test; `tuning.json` may override.", 5, minimum=1)
+    smoke_concurrency: int = _setting("Questions that are asked at a time.", 2, minimum=1)
+    smoke_run_seconds: float = _setting(
+        "No question is begun after so long in one run of the function; another run asks the rest.", 120.0, minimum=0
+    )
     smoke_max_latency_seconds: float = _setting(
         "Slowest answer that passes; `tuning.json` may override.", 60.0, minimum=0.001
     )

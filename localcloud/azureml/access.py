@@ -31,6 +31,7 @@ class Role:
         return _matches(self.actions, action) and not _matches(self.not_actions, action)
 
 
+_RUNS = ("/history/", "/mlflow/")
 _WORKSPACES = f"{_PROVIDER}/workspaces"
 ROLES: Mapping[str, Role] = {
     "Owner": Role(("*",)),
@@ -62,7 +63,7 @@ def authorize(roles: Mapping[str, tuple[str, ...]], caller: Caller, method: str,
     found = _SCOPE.search(path)
     if own is None or found is None:
         return
-    action = _run_action(method) if path.startswith("/history/") else _action(method, found["rest"])
+    action = _run_action(method) if path.startswith(_RUNS) else _action(method, found["rest"])
     if not any(ROLES.get(role, Role((role,))).allows(action) for role in own):
         raise errors.authorization_failed(caller.client_id, caller.object_id, action, found["scope"])
 

@@ -7,7 +7,18 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcloud.azureml.api import computes, deployments, endpoints, history, jobs, models, registry, scoring, workspace
+from localcloud.azureml.api import (
+    computes,
+    deployments,
+    endpoints,
+    history,
+    jobs,
+    mlflow,
+    models,
+    registry,
+    scoring,
+    workspace,
+)
 from localcloud.azureml.api.wire import Arm
 from localcloud.azureml.billing import Billing
 from localcloud.azureml.clock import Clock
@@ -74,6 +85,7 @@ class AzureML:
             *registry.routes(arm, self.registry),
             *jobs.routes(arm, self.jobs, self.registry, self.computes, self.executor),
             *history.routes(arm, self.jobs),
+            *mlflow.routes(arm, self.jobs),
             *models.routes(arm, self.models),
             *endpoints.routes(arm, self.endpoints),
             *deployments.routes(arm, self.endpoints, self.serving),

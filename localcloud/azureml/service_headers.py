@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _MANAGED = re.compile(r"^/subscriptions/[^/]+/.*providers/microsoft\.machinelearningservices/", re.IGNORECASE)
-_DIRECT = re.compile(r"^/(mferp|registrymanagement|history|discovery)\b", re.IGNORECASE)
+_DIRECT = re.compile(r"^/(mferp|registrymanagement|history|mlflow|discovery)\b", re.IGNORECASE)
 _TRACED = re.compile(r"^/(subscriptions|mferp|discovery)\b", re.IGNORECASE)
 """Those that answer success with the trace that it belongs to."""
 

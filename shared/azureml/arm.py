@@ -8,13 +8,14 @@ looked at later; nothing waits.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from shared.azureml.parse import parse_deployment, parse_endpoint, parse_job, run_errors
-from shared.azureml.resources import DeploymentRequest, Job, OnlineDeployment, OnlineEndpoint
+from shared.azureml.resources import DeploymentRequest, Job, MetricPoint, OnlineDeployment, OnlineEndpoint
+from shared.azureml.run_metrics import RunMetrics
 from shared.azureml.translate import translated
 from shared.errors import TransientError
 from shared.idle.patience import Patiently, at_once
@@ -52,6 +53,14 @@ class ArmClient:
         if job.status == "Failed":
             return parse_job(body, error=self._job_error(name))
         return job
+
+    def job_metrics(self, name: str) -> dict[str, float]:
+        """The newest value of everything that the job and its steps measured, such as `eval_loss`."""
+        return self._metrics().newest(name)
+
+    def metric_histories(self, name: str, metrics: Sequence[str]) -> dict[str, tuple[MetricPoint, ...]]:
+        """How metrics of a job developed; those that it has not are left out."""
+        return self._metrics().histories(name, metrics)
 
     def cancel_job(self, name: str) -> None:
         self._send("POST", f"jobs/{quote(name)}/cancel", f"cancel job {name}")
@@ -160,6 +169,18 @@ class ArmClient:
             services = self._request("GET", discovery_url, "discover the workspace's services")
             self._history_url = str((services or {})["history"]).rstrip("/")
         return self._history_url
+
+    def _metrics(self) -> RunMetrics:
+        return RunMetrics(
+            fetch=lambda url, doing: self._request("GET", url, doing, missing_ok=True),
+            history=lambda: f"{self._history()}/history/v1.0{self._workspace_id}",
+            tracking=self._tracking,
+        )
+
+    def _tracking(self) -> str:
+        """MLflow's own scheme for the workspace stands for https."""
+        uri = str(self._get_workspace()["properties"]["mlFlowTrackingUri"])
+        return "https://" + uri.partition("://")[2].rstrip("/")
 
     def _location(self) -> str:
         return str(self._get_workspace()["location"])

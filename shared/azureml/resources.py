@@ -62,6 +62,15 @@ class OnlineDeployment:
 
 
 @dataclass(frozen=True)
+class MetricPoint:
+    """One value that a training logged; `step` counts its optimisation steps."""
+
+    step: int
+    value: float
+    at: datetime
+
+
+@dataclass(frozen=True)
 class BaseModel:
     id: str
     name: str

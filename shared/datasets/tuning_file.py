@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.datasets.json_object import StrictObject, parse_json_object
+from shared.datasets.promotion import SmokeExpectations, contradictions, parse_smoke
 from shared.errors import InvalidDatasetError
 from shared.idle.hours import FORM, WeeklyHours
 from shared.idle.policy import MAX_MINUTES
@@ -18,27 +19,12 @@ if TYPE_CHECKING:
 
 Parameter = str | int | float | bool
 
-MAX_SCORING_SECONDS = 180.0
-"""Managed online endpoints end a scoring request after at most 180 s (request_timeout_ms)."""
 MAX_INSTANCES = 50
 """Managed online endpoints have at most 50 instances per deployment."""
 
 _NAME = r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}"
 _VERSION = r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,29}"
 _INSTANCE_TYPE = r"[A-Za-z][A-Za-z0-9_]{0,63}"
-_MAX_PHRASES = 20
-_MAX_PHRASE_CHARACTERS = 200
-_MAX_EXPECTED_CHARACTERS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class SmokeExpectations:
-    """What every answer of the smoke test must be like. Phrases are compared without regard to case."""
-
-    max_latency_seconds: float | None = None
-    must_contain: tuple[str, ...] = ()
-    must_not_contain: tuple[str, ...] = ()
-    min_characters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +66,7 @@ def parse_tuning_file(data: bytes) -> TuningFile:
         finetune_instance_type=_instance_type(root, "finetune_instance_type"),
         inference_instance_type=_instance_type(root, "inference_instance_type"),
         instance_count=root.integer("instance_count", minimum=1, maximum=MAX_INSTANCES),
-        smoke=SmokeExpectations(
-            max_latency_seconds=smoke.number("max_latency_seconds", above=0, maximum=MAX_SCORING_SECONDS),
-            must_contain=_phrases(smoke, "must_contain"),
-            must_not_contain=_phrases(smoke, "must_not_contain"),
-            min_characters=smoke.integer("min_characters", minimum=1, maximum=_MAX_EXPECTED_CHARACTERS),
-        ),
+        smoke=parse_smoke(smoke),
         idle=IdleSettings(
             after_minutes=idle.number("after_minutes", above=0, maximum=MAX_MINUTES),
             grace_minutes=idle.number("grace_minutes", above=0, maximum=MAX_MINUTES),
@@ -95,18 +76,27 @@ def parse_tuning_file(data: bytes) -> TuningFile:
     smoke.refuse_unknown()
     idle.refuse_unknown()
     root.refuse_unknown()
-    problems.extend(_contradictions(file.smoke))
+    problems.extend(contradictions(file.smoke))
     if problems:
         raise InvalidDatasetError("InvalidTuningFile", f"tuning.json: {'; '.join(problems)}.")
     return file
 
 
 def canonical(file: TuningFile) -> bytes:
-    """The same bytes for the same settings, however they were written: for the fingerprint of a tuning."""
-    settings = asdict(file)
-    del settings["idle"]
+    """The same bytes for the same settings, however they were written: for the fingerprint of a tuning.
+
+    What is not set is left out, so that a setting that is new in the app makes no new tunings of old files.
+    """
+    settings = _set(asdict(file))
+    settings.pop("idle", None)
     settings["parameters"] = {name: _plain(value) for name, value in file.parameters.items()}
     return json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _set(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is None or empty, at every level."""
+    found = {name: _set(value) if isinstance(value, dict) else value for name, value in settings.items()}
+    return {name: value for name, value in found.items() if value not in (None, (), {})}
 
 
 def sequence_length(file: TuningFile, limits: Limits) -> Limits:
@@ -127,16 +117,3 @@ def _plain(value: Parameter) -> Parameter:
 
 def _instance_type(root: StrictObject, key: str) -> str | None:
     return root.text(key, pattern=_INSTANCE_TYPE, form="an instance type like Standard_NC24ads_A100_v4")
-
-
-def _phrases(smoke: StrictObject, key: str) -> tuple[str, ...]:
-    return smoke.texts(key, max_items=_MAX_PHRASES, max_characters=_MAX_PHRASE_CHARACTERS)
-
-
-def _contradictions(smoke: SmokeExpectations) -> list[str]:
-    return [
-        f"smoke.must_contain[{wanted_at}] contains smoke.must_not_contain[{unwanted_at}]: no answer can pass"
-        for wanted_at, wanted in enumerate(smoke.must_contain)
-        for unwanted_at, unwanted in enumerate(smoke.must_not_contain)
-        if unwanted.casefold() in wanted.casefold()
-    ]

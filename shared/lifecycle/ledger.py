@@ -186,7 +186,7 @@ def _filter(listing: Listing) -> str:
 
 def _head(tuning: Tuning) -> str:
     """What a list shows of a tuning: all but what grows with its life and its parameters."""
-    head = replace(tuning, history=(), splits=(), smoke_requests=(), parameters={}, dropped_parameters={})
+    head = replace(tuning, history=(), splits=(), own_requests=(), parameters={}, dropped_parameters={})
     return msgspec.json.encode(replace(head, smoke_expectations={})).decode()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 FILE_INPUTS = {"train_sft": "train_file_path", "test_sft": "test_file_path"}
 """Which split goes into which input of the component."""
+NO_TRAFFIC: Mapping[str, int] = {}
 _NAME_NOT_FREE = "NotFound"
 """The code of a creation under the name of an endpoint that was deleted: azure-cli-extensions issues 7107, 7660."""
 
@@ -90,7 +91,8 @@ class Performer:
             case actions.RejoinEndpoint():
                 return tuning.moved(State.REGISTERED, now, f"endpoint {tuning.endpoint} is no more; taking the next")
             case actions.StartSmokeTest():
-                return tuning.moved(State.TESTING, now, f"deployment {tuning.deployment} is up", smoke_attempts=0)
+                message = f"deployment {tuning.deployment} is up"
+                return tuning.moved(State.TESTING, now, message, smoke_attempts=0, smoke_answered=0)
             case actions.CreateEndpoint():
                 return self._create_endpoint(tuning, now)
             case actions.CreateDeployment():
@@ -100,7 +102,7 @@ class Performer:
                 return tuning.waiting(now, self.patience(tuning)).noted(now, f"deleting deployment {tuning.deployment}")
             case actions.SetTraffic(traffic):
                 assert observed.endpoint is not None
-                with self._looking_again_if_deleted(tuning.endpoint):
+                with self._looking_again_if_deleted(tuning.endpoint, traffic):
                     self.arm.set_traffic(observed.endpoint, traffic)
                 shares = ", ".join(f"{name} {share} %" for name, share in traffic.items() if share) or "nobody"
                 return tuning.waiting(now, self.patience(tuning)).noted(now, f"giving traffic to {shares}")
@@ -264,15 +266,28 @@ class Performer:
         return tuning.moved(outcome, now, reason or f"ended as {outcome}")
 
     @contextmanager
-    def _looking_again_if_deleted(self, endpoint: str) -> Iterator[None]:
-        """An endpoint that began to be deleted after the look refuses for good; the tuning must see that, not end."""
+    def _looking_again_if_deleted(self, endpoint: str, traffic: Mapping[str, int] = NO_TRAFFIC) -> Iterator[None]:
+        """What began to be deleted after the look refuses for good; the tuning must see that, not end.
+
+        `traffic` names deployments that have to be there.
+        """
         try:
             yield
         except PermanentError as error:
-            found = self.arm.get_endpoint(endpoint)
-            if found is not None and found.provisioning_state != "Deleting":
+            gone = self._deleted(endpoint, traffic)
+            if not gone:
                 raise
-            raise TransientError(f"endpoint {endpoint} was deleted meanwhile: {error.message}") from error
+            raise TransientError(f"{gone} was deleted meanwhile: {error.message}") from error
+
+    def _deleted(self, endpoint: str, traffic: Mapping[str, int]) -> str:
+        found = self.arm.get_endpoint(endpoint)
+        if found is None or found.provisioning_state == "Deleting":
+            return f"endpoint {endpoint}"
+        if not traffic:
+            return ""
+        there = {item.name for item in self.arm.list_deployments(endpoint) if item.provisioning_state != "Deleting"}
+        missing = sorted(set(traffic) - there)
+        return f"deployment {missing[0]}" if missing else ""
 
     def _tags(self, tuning: Tuning) -> dict[str, str]:
         tags = {

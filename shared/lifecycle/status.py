@@ -14,7 +14,7 @@ from shared.lifecycle.engine import stage_deadlines
 from shared.lifecycle.examine import missing_splits
 from shared.lifecycle.intake import due
 from shared.lifecycle.listing import Place
-from shared.lifecycle.smoke_stage import RESULT_FILE
+from shared.lifecycle.smoke_stage import EVAL_LOSS, RESULT_FILE
 from shared.lifecycle.tuning import State
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from shared.lifecycle.listing import Listing
     from shared.lifecycle.records import DatasetVersion
     from shared.lifecycle.tuning import Tuning
+
+
+CURVES = ("loss", EVAL_LOSS)
+"""Metrics that a training logs while it runs."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Status:
             "model": tuning.model_id,
             "splits": [asdict(split) for split in tuning.splits],
             "smoke_test": None if smoke is None else json.loads(smoke),
+            "smoke_page": None if smoke is None else f"/api/tunings/{tuning_id}/smoke",
             "report": None if report is None else json.loads(report),
             "report_page": None if report is None else f"/api/tunings/{tuning_id}/report",
             "history": [
@@ -85,6 +90,31 @@ class Status:
         if self.lifecycle.ledger.tuning(tuning_id) is None:
             return None
         return self.lifecycle.blobs.read_report_page(tuning_id)
+
+    def training_curve(self, tuning_id: str) -> dict[str, Any] | None:
+        """Training and evaluation loss by step, also of a job that still runs; None if there is none of this id."""
+        row = self.lifecycle.ledger.tuning(tuning_id) if names.is_tuning_id(tuning_id) else None
+        if row is None:
+            return None
+        job = row.value.job
+        found = self.lifecycle.arm.metric_histories(job, CURVES) if job else {}
+        return {
+            "job": job,
+            "metrics": {
+                metric: [{"step": point.step, "value": point.value, "at": point.at.isoformat()} for point in points]
+                for metric, points in found.items()
+            },
+        }
+
+    def smoke_page(self, tuning_id: str) -> bytes | None:
+        """The last smoke test of a tuning as HTML; None if there is none of this id, or it was not tested."""
+        from shared.serving.smoke_page import to_page
+        from shared.serving.smoke_report import SmokeReport
+
+        if not names.is_tuning_id(tuning_id):
+            return None
+        report = self.lifecycle.blobs.read_snapshot(tuning_id, RESULT_FILE)
+        return None if report is None else to_page(SmokeReport.parse(report))
 
     def endpoints(self) -> dict[str, Any]:
         """The online endpoints that droptune created, with who is live on them."""

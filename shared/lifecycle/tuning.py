@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from shared.lifecycle.own_requests import MinuteOfRequests, moments
+from shared.serving.smoke_report import Figures
 from shared.telemetry.traces import Trace
 
 
@@ -93,13 +95,19 @@ class Reason:
 
 @dataclass(frozen=True)
 class SmokeResult:
-    """The figures of a smoke test. Question and answer are in the tuning's folder, not in the ledger."""
+    """The figures of a smoke test. Questions and answers are in the tuning's folder, not in the ledger.
+
+    `latency_seconds` is the 95th percentile, `status` that of the first answer that fell short, else 200.
+    """
 
     passed: bool
     latency_seconds: float
     status: int
     detail: str
     at: datetime
+    figures: Figures | None = None
+    live: Figures | None = None
+    """Of the deployment that was live then, on the same questions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +150,10 @@ class Tuning:
     endpoint: str = ""
     deployment: str = ""
     smoke_attempts: int = 0
-    smoke_requests: tuple[datetime, ...] = ()
-    """When we called the endpoint ourselves: those requests are not use."""
+    smoke_answered: int = 0
+    """Questions of this try that were answered and are kept in the tuning's folder."""
+    own_requests: tuple[MinuteOfRequests, ...] = ()
+    """What we asked the endpoint ourselves: it is not use."""
     smoke: SmokeResult | None = None
 
     outcome: State | None = None
@@ -168,6 +178,11 @@ class Tuning:
     @property
     def arrived(self) -> datetime:
         return self.arrived_at or self.created_at
+
+    @property
+    def smoke_requests(self) -> tuple[datetime, ...]:
+        """One moment, to the minute, for each request of our own."""
+        return moments(self.own_requests)
 
     @property
     def due(self) -> str:

@@ -1,4 +1,4 @@
-"""One row of the test data as a question, with the answer that it holds, if any."""
+"""Rows of the test data as questions, with the answers that they hold, if any."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _ROLES = ("system", "user", "assistant")
 """What a chat endpoint takes: a conversation with tools is a question up to the first call only."""
-_TRIES = 20
+_MORE_TRIES = 20
 
 
 class Lines(Protocol):
@@ -37,18 +37,24 @@ class Sample:
     ground_truth: str | None = field(repr=False)
 
 
-def draw_sample(lines: Lines, *, seed: int) -> Sample:
-    """Draw one row uniformly, another if it makes no question; the same lines and seed give the same row.
+def draw_samples(lines: Lines, *, seed: int, count: int) -> list[Sample]:
+    """Draw up to `count` rows uniformly, each once; the same lines, seed and count give the same rows.
 
-    Raises PermanentError (NoSample) if none of 20 rows begins with a plain conversation.
+    Rows that make no question are passed over, 20 more than are wanted at most. Raises PermanentError (NoSample) if
+    none of them begins with a plain conversation.
     """
-    count = lines.count()
-    # Uniform, not secret: the same tuning is to be asked the same question again.
-    for number in Random(seed).sample(range(count), min(count, _TRIES)):  # noqa: S311
+    rows = lines.count()
+    samples: list[Sample] = []
+    # Uniform, not secret: the same tuning is to be asked the same questions again.
+    for number in Random(seed).sample(range(rows), min(rows, count + _MORE_TRIES)):  # noqa: S311
         sample = _sample_of(lines.read(number))
         if sample:
-            return sample
-    raise PermanentError("NoSample", "none of the rows that were drawn begins with a user's turn in plain text")
+            samples.append(sample)
+        if len(samples) == count:
+            break
+    if not samples:
+        raise PermanentError("NoSample", "none of the rows that were drawn begins with a user's turn in plain text")
+    return samples
 
 
 def to_sample(messages: Any) -> Sample | None:

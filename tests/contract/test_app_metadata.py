@@ -51,6 +51,8 @@ def test_every_function_of_the_design_is_there_with_its_trigger() -> None:
         "list_tunings": "httpTrigger",
         "get_tuning": "httpTrigger",
         "get_report": "httpTrigger",
+        "get_smoke_test": "httpTrigger",
+        "get_training_curve": "httpTrigger",
         "replay_tuning": "httpTrigger",
         "list_endpoints": "httpTrigger",
         "idle_report": "httpTrigger",

@@ -56,11 +56,12 @@ def test_the_smoke_test_is_kept_with_the_tuning_and_appears_in_no_log(
     smoke = live["smoke_test"]
     assert isinstance(smoke, dict)
     assert smoke["passed"] is True
-    assert smoke["latency_seconds"] > 0
-    question = smoke["prompt"][-1]["content"]
+    assert len(smoke["samples"]) == 5
     log = playground.cloud.log_file("functions").read_text()
-    assert question not in log
-    assert smoke["answer"] not in log
+    for sample in smoke["samples"]:
+        assert sample["answer"]["latency_seconds"] > 0
+        assert sample["question"][-1]["content"] not in log
+        assert sample["answer"]["text"] not in log
 
 
 def test_the_validation_report_is_a_page_linked_from_the_tuning(

@@ -248,3 +248,15 @@ def _settled(arm: ArmClient, name: str) -> Any:
 def _deployed(arm: ArmClient, endpoint: str, name: str) -> Any:
     deployment = arm.get_deployment(endpoint, name)
     return deployment if deployment is not None and not deployment.busy else None
+
+
+def test_what_a_job_measured_is_found_with_its_step(azureml_cloud: Cloud, arm: ArmClient, sdk: SdkClient) -> None:
+    sdk.submit_job(job(azureml_cloud, "seam-metrics", "eval_loss 0.25"))
+    job_ended(azureml_cloud, "seam-metrics")
+    assert arm.job_metrics("seam-metrics") == {"loss": 1.0, "eval_loss": 0.25}
+    found = arm.metric_histories("seam-metrics", ("loss", "eval_loss", "no such thing"))
+    assert {name: [(point.step, point.value) for point in points] for name, points in found.items()} == {
+        "loss": [(1, 3.0), (2, 1.5), (3, 1.0)],
+        "eval_loss": [(3, 0.25)],
+    }
+    assert arm.job_metrics("no-such-job") == {}

@@ -32,7 +32,7 @@ BUDGET: dict[str, dict[str, int]] = {
     "dataset_uploaded": {"blobs": 2, "ledger": 3, "queues": 1},
     "deployment_progress": {"azureml": 18, "blobs": 10, "events": 8, "ledger": 48, "queues": 10},
     "job_completed": {"ledger": 1, "queues": 1},
-    "smoke_test": {"azureml": 2, "blobs": 4, "events": 1, "ledger": 4, "queues": 1, "scoring": 1},
+    "smoke_test": {"azureml": 2, "blobs": 12, "events": 1, "ledger": 4, "queues": 1, "scoring": 5},
 }
 
 
@@ -106,11 +106,14 @@ def test_every_call_has_time_outs_to_connect_and_to_read(measured: Measured) -> 
 
 def test_clients_are_made_once_and_used_again(measured: Measured) -> None:
     """A transport is a pool of connections. Scoring has one of its own for each question, on purpose."""
-    assert measured.second.transports == {"smoke_test": 1}
+    assert measured.second.transports == {"smoke_test": 5}
 
 
 def test_no_thread_is_left_polling(measured: Measured) -> None:
-    assert measured.second.threads == {"scoring": 1}
+    own = Counter(name.partition("_")[0] for name in measured.second.threads.elements())
+    assert own["scoring"] == 5
+    assert 1 <= own["asking"] <= measured.life.services.settings.smoke_concurrency
+    assert set(own) == {"scoring", "asking"}
     assert not [name for name in measured.first.threads if "LROPoller" in name]
 
 

@@ -35,7 +35,7 @@ from shared.lifecycle.queues import (
 )
 from shared.lifecycle.records import DatasetVersion, EndpointRecord, VersionState
 from shared.lifecycle.tuning import MAX_HISTORY, State, Tuning
-from shared.serving.sample import draw_sample
+from shared.serving.sample import draw_samples
 from shared.serving.snapshot_lines import SnapshotLines
 
 pytestmark = pytest.mark.localcloud
@@ -220,13 +220,13 @@ def test_a_sample_is_read_with_a_few_bytes_by_the_index(storage: Storage) -> Non
 
     assert snapshot.count() == 3_000
     assert [snapshot.read(number) for number in (0, 1_234, 2_999)] == [lines[0], lines[1_234], lines[2_999]]
-    assert draw_sample(snapshot, seed=3) == draw_sample(snapshot, seed=3)
+    assert draw_samples(snapshot, seed=3, count=2) == draw_samples(snapshot, seed=3, count=2)
     for gone in (
         SnapshotLines(storage.blobs, "t5", "a", "b"),
         SnapshotLines(storage.blobs, "t5", "a", "smoke_index.bin"),
     ):
         with pytest.raises(PermanentError, match="NoSample"):
-            draw_sample(gone, seed=3)
+            draw_samples(gone, seed=3, count=1)
 
 
 def test_a_report_has_a_page_beside_it(storage: Storage) -> None:

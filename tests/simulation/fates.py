@@ -37,7 +37,7 @@ class Fates:
         self.endpoints: Callable[[], Iterable[str]] = tuple
         """Names of those that Monitor may leave out."""
         self.scores: defaultdict[str, list[Fate]] = defaultdict(list)
-        """What scores came to, by endpoint/deployment."""
+        """What scores came to, by endpoint/deployment?question."""
 
     def draw(self, what: Happening, of: str, now: datetime) -> Fate:
         self._drawn[what, of] += 1

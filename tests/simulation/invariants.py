@@ -16,7 +16,9 @@ from shared import names
 from shared.datasets.identity import ContentIdentity, line_digest
 from shared.lifecycle.perform import FILE_INPUTS
 from shared.lifecycle.records import EndpointStatus
+from shared.lifecycle.smoke_stage import RESULT_FILE
 from shared.lifecycle.tuning import State, Tuning
+from shared.serving.smoke_report import SmokeReport
 from tests.simulation.causes import unexplained
 from tests.simulation.faults import Kind
 from tests.simulation.people import People
@@ -36,7 +38,7 @@ class Scene:
     truth: Truth
     people: People
     scores: Mapping[str, list[Fate]]
-    """What was answered to our smoke tests, by endpoint/deployment."""
+    """What was answered to our smoke tests, by endpoint/deployment?question."""
     idle_decisions: Mapping[str, datetime]
     """When an endpoint was given up as idle."""
     struck: Set[Kind]
@@ -330,8 +332,17 @@ def _removed_too_early(scene: Scene, endpoint: str, deployment: str) -> Iterator
 
 def _passed(scene: Scene, tuning: Tuning, of: str) -> bool:
     limit = tuning.smoke_expectations.get("max_latency_seconds") or scene.truth.settings.smoke_max_latency_seconds
-    answers = scene.scores.get(of, ())
-    return any(fate.outcome is Outcome.SUCCEED and fate.seconds <= float(limit) for fate in answers)
+    kept = scene.truth.cloud.blobs.get(names.TUNINGS, names.snapshot_blob(tuning.id, RESULT_FILE))
+    if kept is None:
+        return False
+    samples = SmokeReport.parse(kept.content).samples
+    return all(
+        any(
+            fate.outcome is Outcome.SUCCEED and fate.seconds <= float(limit)
+            for fate in scene.scores.get(f"{of}?{sample.question[-1]['content']}", ())
+        )
+        for sample in samples
+    )
 
 
 def _tunings_of(scene: Scene) -> list[Tuning]:

@@ -43,7 +43,7 @@ class Judge(logging.Handler):
         self._world = world
         self._truth = truth
         self._people = people
-        self._scores: defaultdict[str, list[Fate]] = defaultdict(list)
+        self._scores: dict[str, list[Fate]] = {}
         self._idle_decisions: dict[str, datetime] = {}
         self._at: defaultdict[str, list[Invariant]] = defaultdict(list)
         for invariant, moments in MOMENTS.items():
@@ -61,7 +61,8 @@ class Judge(logging.Handler):
             elif operation == "ledger.put" or operation.startswith("wake_ups."):
                 who.tells[operation] += 1
         if operation == "scoring.score":
-            self._scores[of] = list(self._world.fates.scores.get(of, ()))
+            scores = self._world.fates.scores
+            self._scores |= {key: list(scores[key]) for key in scores if key.startswith(f"{of}?")}
         elif operation == "ledger.put" and who is not None and who.function == "idle_cleanup":
             self._note_decision(of)
         for invariant in self._at.get(f"after {operation}", ()):

@@ -7,6 +7,7 @@ from shared.idle.gather import Seen, gather
 from shared.idle.marks import is_marked, marked_at, with_mark, without_mark
 from shared.idle.memory import Memory
 from shared.idle.rule import Facts
+from shared.lifecycle.own_requests import with_requests
 from shared.lifecycle.tuning import State
 from tests.unit.idle_cases import LONG_AGO, NOW, OWNER, UNMARKED, ago, endpoint, record, tuning
 
@@ -41,9 +42,9 @@ def test_tunings_of_the_dataset_that_are_on_their_way_are_named() -> None:
 
 def test_the_smoke_tests_of_every_tuning_on_the_endpoint_are_our_own_requests() -> None:
     tunings = [
-        tuning(smoke_requests=(ago(minutes=1),)),
-        tuning("chat-v0", State.ROLLED_BACK, smoke_requests=(ago(minutes=9), ago(minutes=8))),
-        tuning("other", endpoint="other-abc", smoke_requests=(ago(minutes=5),)),
+        tuning(own_requests=with_requests((), [ago(minutes=1)])),
+        tuning("chat-v0", State.ROLLED_BACK, own_requests=with_requests((), [ago(minutes=9), ago(minutes=8)])),
+        tuning("other", endpoint="other-abc", own_requests=with_requests((), [ago(minutes=5)])),
     ]
 
     assert gather_one(tunings=tunings).own_requests == (ago(minutes=9), ago(minutes=8), ago(minutes=1))

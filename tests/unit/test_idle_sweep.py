@@ -14,6 +14,7 @@ from shared.idle.series import floor_minute
 from shared.lifecycle.actions import CleanUp
 from shared.lifecycle.decide import Observed, decide
 from shared.lifecycle.ledger import Versioned
+from shared.lifecycle.own_requests import with_requests
 from shared.lifecycle.records import EndpointStatus
 from shared.lifecycle.tuning import State
 from tests.unit.idle_cases import NOW, UNMARKED, ago, endpoint, record, tuning
@@ -121,7 +122,10 @@ def test_what_is_protected_stays_untouched_and_the_report_says_why(
 def test_our_own_smoke_test_does_not_keep_an_endpoint(world: World) -> None:
     world.add("chat", GRACE_OVER)
     world.ledger.tuning_rows["chat-v0"] = tuning(
-        "chat-v0", State.ROLLED_BACK, endpoint="chat-abc", smoke_requests=(ago(minutes=19.5),)
+        "chat-v0",
+        State.ROLLED_BACK,
+        endpoint="chat-abc",
+        own_requests=with_requests((), [ago(minutes=19.5)]),
     )
     world.metrics.used["chat-abc"] = {floor_minute(ago(minutes=19.5))}
 

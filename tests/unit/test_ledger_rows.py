@@ -8,7 +8,7 @@ import sys
 _PROGRAM = """
 from shared.lifecycle import ledger, records, job_slots, tuning
 rows = (tuning.Tuning, tuning.Split, tuning.HistoryEntry, tuning.Reason, tuning.SmokeResult, records.DatasetVersion)
-rows += (records.EndpointRecord, job_slots.JobSlots, job_slots.Waiter)
+rows += (records.EndpointRecord, job_slots.JobSlots, job_slots.Waiter, tuning.MinuteOfRequests, tuning.Figures)
 print(*[row.__name__ for row in rows if "__msgspec_cache__" not in vars(row)])
 """
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from shared.errors import PermanentError
-from shared.serving.sample import Sample, draw_sample
+from shared.serving.sample import Lines, Sample, draw_samples
 
 USER = {"role": "user", "content": "2026-01-01"}
 ANSWER = {"role": "assistant", "content": "007"}
@@ -25,6 +25,11 @@ class Rows:
 
     def read(self, number: int) -> bytes:
         return self.lines[number]
+
+
+def draw_sample(rows: Lines, *, seed: int) -> Sample:
+    (sample,) = draw_samples(rows, seed=seed, count=1)
+    return sample
 
 
 def lines(*rows: object) -> Rows:
@@ -147,3 +152,25 @@ def test_every_row_is_as_likely_to_be_drawn() -> None:
 
 def test_contents_do_not_show_in_the_representation() -> None:
     assert "2026" not in repr(draw_sample(lines({"messages": [USER, ANSWER]}), seed=1))
+
+
+def questions(count: int) -> Rows:
+    return lines(*({"messages": [{"role": "user", "content": str(number)}]} for number in range(count)))
+
+
+def asked(samples: list[Sample]) -> list[str]:
+    return [sample.messages[0]["content"] for sample in samples]
+
+
+def test_no_row_is_drawn_twice() -> None:
+    assert sorted(asked(draw_samples(questions(20), seed=1, count=20)), key=int) == [str(n) for n in range(20)]
+
+
+def test_where_there_are_fewer_rows_than_wanted_all_are_drawn() -> None:
+    assert sorted(asked(draw_samples(questions(3), seed=1, count=5))) == ["0", "1", "2"]
+
+
+def test_rows_that_make_no_question_do_not_count() -> None:
+    rows = lines(*([{"other": 1}] * 15), *({"messages": [{"role": "user", "content": str(n)}]} for n in range(5)))
+
+    assert sorted(asked(draw_samples(rows, seed=1, count=5))) == ["0", "1", "2", "3", "4"]

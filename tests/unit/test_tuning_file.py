@@ -1,10 +1,12 @@
 import json
+from dataclasses import fields
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.datasets.tuning_file import SmokeExpectations, TuningFile, canonical, parse_tuning_file
+from shared.datasets.promotion import SmokeExpectations
+from shared.datasets.tuning_file import TuningFile, canonical, parse_tuning_file
 from shared.errors import InvalidDatasetError
 
 
@@ -25,7 +27,9 @@ def test_every_setting_is_read() -> None:
           "inference_instance_type": "Standard_NC6s_v3",
           "instance_count": 2,
           "smoke": {"max_latency_seconds": 30, "must_contain": ["hello"], "must_not_contain": ["\\u00e4rger"],
-                    "min_characters": 1}
+                    "min_characters": 1, "max_repetition": 0.4, "samples": 7, "max_failures": 1,
+                    "max_latency_p95_seconds": 20, "max_repeated_answers": 2, "min_rouge_l": 0.3,
+                    "min_exact_match": 0.1, "not_worse_than_live": 0.05, "max_eval_loss": 2}
         }"""
     )
 
@@ -36,7 +40,7 @@ def test_every_setting_is_read() -> None:
         finetune_instance_type="Standard_NC24ads_A100_v4",
         inference_instance_type="Standard_NC6s_v3",
         instance_count=2,
-        smoke=SmokeExpectations(30.0, ("hello",), ("ärger",), 1),
+        smoke=SmokeExpectations(30.0, ("hello",), ("ärger",), 1, 0.4, 7, 1, 20.0, 2, 0.3, 0.1, 0.05, 2.0),
     )
 
 
@@ -96,6 +100,8 @@ def test_all_mistakes_are_named_at_once() -> None:
             b'{"smoke": {"must_contain": ["Hello"], "must_not_contain": ["x", "hell"]}}',
             "smoke.must_contain[0] contains smoke.must_not_contain[1]",
         ),
+        (b'{"smoke": {"samples": 0}}', "smoke.samples must be an integer from 1 to 50, not 0"),
+        (b'{"smoke": {"min_rouge_l": 30}}', "smoke.min_rouge_l must be a number above 0 and at most 1, not 30"),
         (b"[" * 60_000, "nested deeper than 8 levels"),
         (b'{"a":' * 9 + b"1" + b"}" * 9, "nested deeper than 8 levels"),
         (b" " * 65_537, "at most 65536 are allowed"),
@@ -118,6 +124,12 @@ def test_the_same_settings_written_differently_have_the_same_canonical_bytes() -
     )
 
     assert canonical(one) == canonical(other)
+
+
+def test_what_is_not_set_is_not_part_of_a_tunings_identity() -> None:
+    assert canonical(parse_tuning_file(b'{"smoke": {"min_characters": 3}}')) == (
+        b'{"parameters":{},"smoke":{"min_characters":3}}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,7 +155,7 @@ _json_values = st.recursive(
 _keys = st.sampled_from(
     ["base_model", "base_model_version", "parameters", "instance_count", "smoke", "finetune_instance_type", "x"]
 )
-_smoke_keys = st.sampled_from(["max_latency_seconds", "must_contain", "must_not_contain", "min_characters", "y"])
+_smoke_keys = st.sampled_from([*(item.name for item in fields(SmokeExpectations)), "y"])
 
 
 @given(

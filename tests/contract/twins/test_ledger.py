@@ -11,8 +11,10 @@ import pytest
 from shared.errors import RaceLostError, TransientError
 from shared.lifecycle.ledger import Versioned
 from shared.lifecycle.listing import Listing, Place
+from shared.lifecycle.own_requests import MinuteOfRequests
 from shared.lifecycle.records import DatasetVersion, EndpointRecord, VersionState
 from shared.lifecycle.tuning import MAX_HISTORY, Reason, SmokeResult, Split, State, Tuning
+from shared.serving.smoke_report import Figures
 from tests.contract.twins.subject import Subject
 
 Fresh = Callable[[str], str]
@@ -48,8 +50,8 @@ def full(name: str) -> Tuning:
         splits=(Split("train_sft", "0x8D", 10, 2, "f" * 64),),
         parameters={"learning_rate": "5e-06"},
         smoke_expectations={"must_contain": ["ä"], "max_latency_seconds": 2.5, "min_characters": None},
-        smoke_requests=(NOW, NOW + timedelta(seconds=1)),
-        smoke=SmokeResult(True, 0.25, 200, "fine", NOW),
+        own_requests=(MinuteOfRequests(NOW, 2),),
+        smoke=SmokeResult(True, 0.25, 200, "fine", NOW, Figures(5, 0, 0.2, 0.25, 0.4, 0.2), Figures(5, 1, 0.2, 0.3)),
         outcome=State.ROLLED_BACK,
         reason=Reason("SmokeTestFailed", "\u2028 it said ''nothing'' ☃"),
         failed_stage=State.TESTING,

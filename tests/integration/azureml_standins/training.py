@@ -36,6 +36,10 @@ def main() -> int:
     emit(type="step_started", step="chat_completion_finetune")
     for at in range(1, 4):
         emit(type="metric", step="chat_completion_finetune", name="loss", value=3.0 / at, at=at, total=3)
+    for order in orders:
+        if order.startswith("eval_loss "):
+            value = float(order.removeprefix("eval_loss "))
+            emit(type="metric", step="chat_completion_finetune", name="eval_loss", value=value, at=3, total=3)
     if "crash" in orders:
         os._exit(7)
     while "wait" in orders and not (Path(job["work_dir"]).parents[2] / "go on").exists():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from shared.azureml.arm import ArmClient
-from shared.azureml.resources import DeploymentRequest, Job, OnlineDeployment, OnlineEndpoint
+from shared.azureml.resources import DeploymentRequest, Job, MetricPoint, OnlineDeployment, OnlineEndpoint
 from shared.idle.patience import Patiently, at_once
 from tests.simulation.twins.endpoints import Deployment, Endpoint, Endpoints
 from tests.simulation.twins.jobs import Jobs
@@ -28,6 +28,18 @@ class ArmTwin(ArmClient):
 
     def get_job(self, name: str) -> Job | None:
         return self._world.effect("arm.get_job", lambda: self._jobs.get(name), writes=False, of=name)
+
+    def job_metrics(self, name: str) -> dict[str, float]:
+        return self._world.effect("arm.job_metrics", lambda: self._jobs.metrics(name), writes=False, of=name)
+
+    def metric_histories(self, name: str, metrics: Sequence[str]) -> dict[str, tuple[MetricPoint, ...]]:
+        """One point of each, at the job's end."""
+
+        def look() -> dict[str, tuple[MetricPoint, ...]]:
+            known, ended = self._jobs.metrics(name), self._world.now()
+            return {metric: (MetricPoint(1, known[metric], ended),) for metric in metrics if metric in known}
+
+        return self._world.effect("arm.metric_histories", look, writes=False, of=name)
 
     def cancel_job(self, name: str) -> None:
         def commit() -> None:

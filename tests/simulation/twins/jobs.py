@@ -14,7 +14,7 @@ from tests.simulation.twins.refusals import invalid, not_found
 from tests.simulation.twins.world import Event, Fate, Happening, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tests.simulation.twins.registry import Registry
     from tests.simulation.twins.world import World
@@ -44,6 +44,7 @@ class JobState:
     ended_at: datetime | None = None
     children: list[ChildRun] = field(default_factory=list)
     requests: int = 1
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -81,6 +82,11 @@ class Jobs:
             return Job(name, "Unknown", {})
         return None
 
+    def metrics(self, name: str) -> dict[str, float]:
+        """What it measured; known once it has completed."""
+        job = self.all.get(name)
+        return dict(job.metrics) if job is not None and job.status == "Completed" else {}
+
     def cancel(self, name: str) -> None:
         """Raises RefusedError for a job that ended or never was."""
         job = self.all.get(name)
@@ -107,6 +113,7 @@ class Jobs:
 
     def _plan(self, job: JobState, fate: Fate) -> None:
         """Everything that will happen to it, unless it is canceled before."""
+        job.metrics = fate.metrics
         for status, share in _BEFORE_RUNNING:
             self._later(job, fate.seconds * share, status, partial(self._set, job, status))
         at = _BEFORE_RUNNING[-1][1]

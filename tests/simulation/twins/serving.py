@@ -56,12 +56,12 @@ class ScoringTwin(ScoringClient):
         name = parts.hostname.partition(".")[0]
         return self._world.effect(
             "scoring.score",
-            lambda: self._answer(name, key, deployment, timeout),
+            lambda: self._answer(name, key, deployment, messages[-1]["content"], timeout),
             writes=True,
             of=f"{name}/{deployment}",
         )
 
-    def _answer(self, name: str, key: str, deployment: str, timeout: float) -> Answer:
+    def _answer(self, name: str, key: str, deployment: str, question: str, timeout: float) -> Answer:
         endpoint = self._endpoints.find(name)
         if endpoint is None or endpoint.state == "Creating":
             return _refused(404)
@@ -71,14 +71,14 @@ class ScoringTwin(ScoringClient):
         chosen = _chosen(endpoint, deployment)
         if chosen is None:
             return _refused(404)
-        return self._generated(f"{name}/{chosen.name}", timeout)
+        return self._generated(f"{name}/{chosen.name}", question, timeout)
 
-    def _generated(self, of: str, timeout: float) -> Answer:
-        fate = self._world.draw(Happening.SCORE, of)
+    def _generated(self, of: str, question: str, timeout: float) -> Answer:
+        fate = self._world.draw(Happening.SCORE, f"{of}?{question}")
         if fate.outcome is Outcome.HANG or fate.seconds >= timeout:
             return Answer(0, None, timeout, f"no complete answer within {timeout:g} s")
         if fate.outcome is Outcome.SUCCEED:
-            return Answer(fate.status, fate.text, fate.seconds, "")
+            return Answer(fate.status, fate.text or f"an answer to {question}", fate.seconds, "")
         if fate.status == 200:
             return Answer(200, None, fate.seconds, "the answer holds no generated text")
         if fate.status == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
@@ -58,7 +58,8 @@ class Fate:
     """How something goes. 0 `seconds`: it is done before the call returns that began it (or, if it hangs, never).
 
     `code` and `reason` are Azure's words for a failure. Of a score, `seconds` is the latency, `status` the HTTP
-    status (0: none came), `text` the generated text; an answer with status 200 that fails is garbage. A job that
+    status (0: none came), `text` the generated text (empty: one that fits the question); an answer with status 200
+    that fails is garbage. A job that
     fails does so in the last of its `steps`; one that hangs has begun that one.
     """
 
@@ -68,7 +69,9 @@ class Fate:
     reason: str = ""
     steps: tuple[Step, ...] = DEFAULT_STEPS
     status: int = 200
-    text: str = "an answer"
+    text: str = ""
+    metrics: Mapping[str, float] = field(default_factory=lambda: {"loss": 0.6, "eval_loss": 0.5})
+    """Of a job."""
 
 
 @dataclass(frozen=True)
