@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import xxhash
@@ -15,54 +16,30 @@ if TYPE_CHECKING:
 Chunk = bytes | bytearray
 """A bytearray may be overwritten when the next chunk is asked for."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_OPENING, _LINE_FEED = ord("{"), ord("\n")
-_OPENED, _CLOSED = {ord("{")}, {ord("}")}
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Lines with their ends. `first_line` counts from 1, `offset` is the byte of the file at which `data` begins.
+    """Lines with their ends, one after another. `first_line` counts from 1, `offset` is the byte where it begins.
 
-    `ends` are the places in `data` after each line's end; `data` is good until the next block is asked for.
+    They are good until the next block is asked for.
     """
 
     first_line: int
     offset: int
-    data: memoryview
-    ends: list[int]
+    lines: list[memoryview]
 
-    def offset_of(self, index: int) -> int:
-        return self.offset + (self.ends[index - 1] if index else 0)
-
-    def line(self, index: int) -> bytes:
-        return bytes(self.data[self.ends[index - 1] if index else 0 : self.ends[index]])
-
-    def lines(self) -> list[bytes]:
-        return [self.line(index) for index in range(len(self.ends))]
+    def offsets(self) -> list[int]:
+        """Where the lines begin, and where the last one ends."""
+        return list(accumulate(map(len, self.lines), initial=self.offset))
 
     def line_by_line(self) -> Iterator[Block]:
-        for index in range(len(self.ends)):
-            line = self.line(index)
-            yield Block(self.first_line + index, self.offset_of(index), memoryview(line), [len(line)])
+        for index, (line, offset) in enumerate(zip(self.lines, self.offsets(), strict=False)):
+            yield Block(self.first_line + index, offset, [line])
 
     def digests(self) -> bytes:
         """The lines' digests, one after another."""
-        data, digest = self.data, line_digest
-        return b"".join(
-            [digest(data[begin:end]) for begin, end in zip([0, *self.ends], self.ends)]  # noqa: B905 - one more begin
-        )
-
-    def is_plain(self) -> bool:
-        """Whether every line begins with { and ends with } and a line feed.
-
-        Then no object goes over several lines: inside of one, } and { never stand next to each other.
-        """
-        data, ends = self.data, self.ends
-        if data[0] != _OPENING or data[-1] != _LINE_FEED:
-            return False
-        before = {data[end - 2] for end in ends}
-        after = {data[end] for end in ends[:-1]}
-        return before == _CLOSED and after <= _OPENED
+        return b"".join(map(line_digest, self.lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,37 +63,42 @@ def split_blocks(
     line = 1
     cut = _CutLine(max_line_bytes)
     for chunk in chunks:
-        begin = 0
+        lines: list[memoryview] = []
+        # Of this chunk; before it where the first line began in the chunk before.
+        begin = end = 0
         if cut.size:
-            begin = chunk.find(b"\n") + 1 or len(chunk)
-            cut.add(chunk[:begin])
+            end = chunk.find(b"\n") + 1 or len(chunk)
+            cut.add(chunk[:end])
             if not cut.whole:
                 continue
-            yield cut.take(line, offset)
-            line, offset, cut = line + 1, offset + cut.size, _CutLine(max_line_bytes)
+            taken = cut.take(line, offset)
+            if isinstance(taken, OverlongLine):
+                yield taken
+                line, offset, begin = line + 1, offset + cut.size, end
+            else:
+                lines, begin = taken.lines, end - cut.size
+            cut = _CutLine(max_line_bytes)
         view, find = memoryview(chunk), chunk.find
-        ends: list[int] = []
-        end = begin
         while following := find(b"\n", end) + 1:
-            ends.append(following - begin)
+            lines.append(view[end:following])
             if following - begin < block_bytes:
                 end = following
                 continue
             # Only the last line can be too long: those before it fill less than a block.
             if following - end - 1 > max_line_bytes:
-                ends.pop()
-                if ends:
-                    yield Block(line, offset, view[begin:end], ends)
-                line, offset = line + len(ends), offset + end - begin
-                yield OverlongLine(line, offset, following - end - 1, line_digest(view[end:following]))
-                line, offset = line + 1, offset + following - end
+                overlong = lines.pop()
+                if lines:
+                    yield Block(line, offset, lines)
+                line, offset = line + len(lines), offset + end - begin
+                yield OverlongLine(line, offset, len(overlong) - 1, line_digest(overlong))
+                line, offset = line + 1, offset + len(overlong)
             else:
-                yield Block(line, offset, view[begin:following], ends)
-                line, offset = line + len(ends), offset + following - begin
-            begin, end, ends = following, following, []
-        if ends:
-            yield Block(line, offset, view[begin:end], ends)
-            line, offset = line + len(ends), offset + end - begin
+                yield Block(line, offset, lines)
+                line, offset = line + len(lines), offset + following - begin
+            begin, end, lines = following, following, []
+        if lines:
+            yield Block(line, offset, lines)
+            line, offset = line + len(lines), offset + end - begin
         cut.add(chunk[end:])
     if cut.size:
         yield cut.take(line, offset)
@@ -151,7 +133,7 @@ class _CutLine:
     def take(self, line: int, offset: int) -> Block | OverlongLine:
         if self._length > self._max_bytes:
             return OverlongLine(line, offset, self._length, self._dropped.digest())
-        return Block(line, offset, memoryview(bytes(self._kept)), [self.size])
+        return Block(line, offset, [memoryview(bytes(self._kept))])
 
     @property
     def _length(self) -> int:

@@ -14,8 +14,6 @@ from msgspec import UNSET, UnsetType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.datasets.blocks import Block
-
 PLAIN_ROLES = ("system", "user", "assistant")
 
 # mypy and msgspec both read the literals from here, so they can not come from PLAIN_ROLES.
@@ -63,6 +61,7 @@ class CheckedRow(msgspec.Struct, gc=False):
 
 
 AnyRow = Row | OpenRow | CheckedRow
+AnyMessage = Message | OpenMessage | CheckedMessage
 
 
 class RowDecoder:
@@ -71,19 +70,15 @@ class RowDecoder:
     def __init__(self, kind: type[Row | OpenRow], *, skips_columns: bool) -> None:
         decoder: msgspec.json.Decoder[Row | OpenRow] = msgspec.json.Decoder(kind)
         self._decode = decoder.decode
-        self._decode_lines = decoder.decode_lines
         self._skips_columns = skips_columns
 
-    def rows(self, block: Block) -> Sequence[Row | OpenRow]:
-        """One row per line of the block."""
+    def rows(self, lines: Sequence[memoryview]) -> Sequence[Row | OpenRow]:
+        """One row per line."""
         if self._skips_columns:
             # What is decoded is checked by the decoder, what is skipped is not.
-            str(block.data, "utf-8")
-        if block.is_plain():
-            rows = self._decode_lines(block.data)
-            if len(rows) == len(block.ends):
-                return rows
-        return list(map(self._decode, block.lines()))
+            for line in lines:
+                str(line, "utf-8")
+        return list(map(self._decode, lines))
 
 
 STRICT = RowDecoder(Row, skips_columns=False)

@@ -27,9 +27,11 @@ def full_hashes(
     for part in split_blocks(chunks, block_bytes=limits.block_bytes, max_line_bytes=limits.max_line_bytes):
         if not isinstance(part, Block):
             continue
-        while wanted and wanted[-1] < part.first_line + len(part.ends):
+        while wanted and wanted[-1] < part.first_line + len(part.lines):
             line = wanted.pop()
-            found[raws[line]] = _full_hash(part.line(line - part.first_line).removeprefix(BYTE_ORDER_MARK), rules)
+            found[raws[line]] = _full_hash(
+                bytes(part.lines[line - part.first_line]).removeprefix(BYTE_ORDER_MARK), rules
+            )
         if not wanted:
             break
     return found
@@ -37,9 +39,8 @@ def full_hashes(
 
 def _full_hash(line: bytes, rules: SplitRules) -> int:
     row: AnyRow
-    block = Block(1, 0, memoryview(line), [len(line)])
     try:
-        (row,) = OPEN.rows(block)
+        (row,) = OPEN.rows([memoryview(line)])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         checked = diagnose(line.rstrip(b"\r\n"), rules)
         assert isinstance(checked, CheckedRow), "the line was valid before"

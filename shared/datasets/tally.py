@@ -17,16 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.datasets.blocks import Block
+    from shared.datasets.conversations import Conversations
     from shared.datasets.limits import Limits
     from shared.datasets.rows import AnyRow
 
-Shape = tuple[str, ...]
-"""The roles of a conversation, in order."""
-
 _ID_LENGTH = 64
-_SIGNED_CHARACTERS = 200
+_SIGNED_CHARACTERS = 100
 """Of the end of a conversation's first message: its signature beside the numbers of messages and of characters."""
-_MANY_SHAPES = 1_000
 _INDEXED_AT_ONCE = 10_000
 
 
@@ -41,41 +38,28 @@ class Tally:
         self.lengths = Lengths(limits.token_bytes)
         self._limits = limits
         self._index: LineIndex | None = None
-        self._shapes: Counter[Shape] = Counter()
         self._roles: Counter[str] = Counter()
         self._max_tokens = limits.max_seq_length
         self._max_size = int(limits.max_seq_length * limits.token_bytes)
         self._expects_prompt = False
         self._expects_prompt_id = False
 
-    def add(
-        self,
-        rows: Sequence[AnyRow],
-        shapes: Counter[Shape],
-        contents: Sequence[Sequence[str]],
-        block: Block,
-        digests: bytes,
-    ) -> None:
-        """`rows`, `contents` and the block's lines belong together, one by one; `shapes` are theirs, counted."""
-        if not rows:
-            return
+    def add(self, rows: Sequence[AnyRow], talks: Conversations, block: Block, digests: bytes) -> None:
+        """`rows`, their conversations, the block's lines and their digests belong together, one by one."""
         self.rows += len(rows)
-        self._shapes.update(shapes)
-        if len(self._shapes) > _MANY_SHAPES:
-            self._fold_shapes()
-        sizes = [sum(map(len, texts)) for texts in contents]
-        self.characters += sum(sizes)
-        prompt_ids = [row.prompt_id for row in rows]
-        signatures = [
-            hash((texts[0][-_SIGNED_CHARACTERS:], len(texts), size))
-            for texts, size in zip(contents, sizes)  # noqa: B905 - strict is slow
-        ]
-        begins = [block.offset, *[block.offset + end for end in block.ends[:-1]]]
+        self._roles.update(talks.role_counts())
+        characters = talks.characters()
+        self.characters += sum(characters)
+        begins = block.offsets()
+        end = begins.pop()
         if len(self.table) + len(rows) > self._limits.tracked_rows:
             self._index = self._index or self._index_of_table(block.offset)
-            self._index.add(begins, [*begins[1:], block.offset + block.ends[-1]])
-        self.table.add(block.first_line, begins, signatures, digests, self._check_ids(prompt_ids, block))
-        self._measure(sizes, contents, block)
+            self._index.add(begins, [*begins[1:], end])
+        firsts = talks.firsts()
+        signed = zip([text[-_SIGNED_CHARACTERS:] for text in firsts], talks.counts, characters, strict=True)
+        ids = self._check_ids([row.prompt_id for row in rows], block)
+        self.table.add(block.first_line, begins, list(map(hash, signed)), digests, ids)
+        self._measure(talks, firsts, characters, block)
         self._check_prompts([row.prompt for row in rows], block)
 
     def line_index(self, end: int) -> bytes:
@@ -84,18 +68,11 @@ class Tally:
 
     def roles(self) -> dict[str, int]:
         """Messages by role, in the order in which the roles came up."""
-        self._fold_shapes()
         return dict(self._roles)
 
     def warn(self, kind: str, reason: str, indexes: Sequence[int], block: Block) -> None:
         for index in indexes:
-            self.warnings.add(kind, reason, line=block.first_line + index, offset=block.offset_of(index))
-
-    def _fold_shapes(self) -> None:
-        for shape, times in self._shapes.items():
-            for role in shape:
-                self._roles[role] += times
-        self._shapes.clear()
+            self.warnings.add(kind, reason, line=block.first_line + index, offset=block.offsets()[index])
 
     def _index_of_table(self, end: int) -> LineIndex:
         """Of rows that lie one after another, the last up to `end`."""
@@ -108,12 +85,11 @@ class Tally:
             index.add(begins[: len(ends)], ends)
         return index
 
-    def _measure(self, sizes: list[int], contents: Sequence[Sequence[str]], block: Block) -> None:
+    def _measure(self, talks: Conversations, firsts: list[str], characters: list[int], block: Block) -> None:
         template = self.lengths.template_bytes
         sizes = [
-            template * len(texts)
-            + (size if texts[0].isascii() and texts[-1].isascii() else utf8_size(texts[0], texts[-1], size))
-            for texts, size in zip(contents, sizes)  # noqa: B905 - strict is slow
+            template * count + (size if first.isascii() and last.isascii() else utf8_size(first, last, size))
+            for first, last, count, size in zip(firsts, talks.lasts(), talks.counts, characters, strict=True)
         ]
         if self.lengths.add(sizes) > self._max_size:
             long = [index for index, size in enumerate(sizes) if size > self._max_size]

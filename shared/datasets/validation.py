@@ -7,13 +7,13 @@ line, and only a line that still does not fit is explained (`diagnosis`).
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from shared.datasets.blocks import BYTE_ORDER_MARK, Block, OverlongLine, split_blocks
+from shared.datasets.conversations import Conversations
 from shared.datasets.diagnosis import diagnose
 from shared.datasets.gzip_stream import MAGIC, BadArchiveError
 from shared.datasets.identity import ContentIdentity
@@ -23,13 +23,14 @@ from shared.datasets.repetition import repeated_conversations, repeated_ids
 from shared.datasets.rows import OPEN, STRICT
 from shared.datasets.source import Source
 from shared.datasets.split_report import Findings, LineError, SplitReport
-from shared.datasets.tally import Shape, Tally
+from shared.datasets.tally import Tally
 from shared.datasets.turns import Fault, find_turn_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from shared.datasets.blocks import Chunk
+    from shared.datasets.conversations import Shape
     from shared.datasets.rows import RowDecoder
 
 __all__ = ["Limits", "LineError", "Source", "SplitReport", "validate_split"]
@@ -113,7 +114,7 @@ class _Check:
                 reason = f"the line has {part.size} bytes, at most {limits.max_line_bytes} are allowed"
                 self.fault(Fault("overlong_line", reason), line=part.line, offset=part.offset)
             else:
-                self.rows += len(part.ends)
+                self.rows += len(part.lines)
                 self._check_block(part)
 
     def report(self) -> SplitReport:
@@ -196,29 +197,25 @@ class _Check:
         digest = single.digests()
         if self._accept(single, OPEN, digest):
             return
-        found = diagnose(single.line(0).rstrip(b"\r\n"), self._rules)
+        found = diagnose(bytes(single.lines[0]).rstrip(b"\r\n"), self._rules)
         if isinstance(found, Fault):
             self.fault(found, line=single.first_line, offset=single.offset)
             return
-        texts = [message.content for message in found.messages]
-        shape = tuple([message.role for message in found.messages])
-        self._tally.add([found], Counter([shape]), [texts], single, digest)
-        blank = [0] if any(map(str.isspace, texts)) else []
-        self._tally.warn("blank_content", "a message holds nothing but white space", blank, single)
+        talks = Conversations([found])
+        self._tally.add([found], talks, single, digest)
+        self._tally.warn("blank_content", "a message holds nothing but white space", [0] * talks.any_blank(), single)
 
     def _accept(self, block: Block, decoder: RowDecoder, digests: bytes) -> bool:
         """Counts all rows of the block or, when one is not valid in this typed form, none."""
         try:
-            rows = decoder.rows(block)
+            rows = decoder.rows(block.lines)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
-        shapes: Counter[Shape] = Counter([tuple([message.role for message in row.messages]) for row in rows])
-        if not all(map(self._is_valid_shape, shapes)):
+        talks = Conversations(rows)
+        valid = talks.take_turns or all(map(self._is_valid_shape, talks.shapes()))
+        if not valid or talks.any_blank():
             return False
-        contents = [[message.content for message in row.messages] for row in rows]
-        if any(map(str.isspace, chain.from_iterable(contents))):
-            return False
-        self._tally.add(rows, shapes, contents, block, digests)
+        self._tally.add(rows, talks, block, digests)
         return True
 
     def _is_valid_shape(self, shape: Shape) -> bool:
