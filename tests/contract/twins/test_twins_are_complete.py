@@ -46,6 +46,7 @@ LIFECYCLE = {
     "prices",
     "statement",
     "sweep",
+    "telemetry",
 }
 """What Services puts together of clients, settings and clock: real in the simulation."""
 
