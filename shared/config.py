@@ -134,6 +134,29 @@ class Settings:
         "Slowest answer that passes; `tuning.json` may override.", 60.0, minimum=0.001
     )
 
+    canary_percent: int = _setting(
+        "Share of the traffic that a new deployment gets first, while another one is live, at most 50; 0: all at once. "
+        "`tuning.json` may override.",
+        0,
+        minimum=0,
+    )
+    canary_minutes: float = _setting("So long at least; `tuning.json` may override.", 30.0, minimum=0)
+    canary_max_error_rate: float = _setting(
+        "It goes back if more of its requests fail, and more than the live deployment's; `tuning.json` may override.",
+        0.02,
+        minimum=0,
+    )
+    canary_max_latency_p95_seconds: float = _setting(
+        "The same for the 95th percentile of its latency; `tuning.json` may override.", 60.0, minimum=0.001
+    )
+    canary_min_requests: int = _setting(
+        "Nothing is proved by fewer requests; `tuning.json` may override.", 20, minimum=1
+    )
+    canary_deadline_hours: float = _setting(
+        "Deadline of `canary`: what is not decided by then is rolled back.", 24.0, minimum=0
+    )
+    canary_promote_undecided: bool = _setting("It is promoted instead, by its smoke test alone.", False)
+
     idle_cleanup_schedule: str = _setting("NCRONTAB schedule of the idle sweep.", "0 */15 * * * *")
     idle_after_minutes: float = _setting("An endpoint without requests for so long is idle.", 1440.0, minimum=0)
     idle_grace_minutes: float = _setting("Time from the mark to the deletion.", 120.0, minimum=0)

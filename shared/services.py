@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from shared.idle.metrics import RequestMetrics
     from shared.idle.patience import Pause
     from shared.idle.sweep import Sweep
+    from shared.lifecycle.canary_metrics import CanaryMetrics
     from shared.serving.scoring import ScoringClient
 
 _CORE_PATIENCE: dict[str, Any] = {"retry_total": 2, "retry_status": 0, "retry_backoff_max": 4}
@@ -68,6 +69,7 @@ class Services:
             arm=self._arm,
             sdk=self._sdk,
             blobs=self._blobs,
+            canary_metrics=self._canary_metrics,
             events=LifecycleEvents(
                 self._ledger,
                 self.settings.workspace_id,
@@ -220,6 +222,12 @@ class Services:
     @functools.cached_property
     def _retail_prices(self) -> RetailPrices:
         return RetailPrices(self.settings.prices_endpoint, self.settings.timeouts)
+
+    @functools.cached_property
+    def _canary_metrics(self) -> CanaryMetrics:
+        from shared.lifecycle.canary_metrics import CanaryMetrics
+
+        return CanaryMetrics(self.settings, self._credential)
 
     @functools.cached_property
     def _publisher(self) -> Topic:

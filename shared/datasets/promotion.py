@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 MAX_SCORING_SECONDS = 180.0
 """Managed online endpoints end a scoring request after at most 180 s (request_timeout_ms)."""
 MAX_SAMPLES = 50
+MAX_CANARY_PERCENT = 50
+MAX_CANARY_MINUTES = 24 * 60.0
 
 _MAX_PHRASES = 20
 _MAX_PHRASE_CHARACTERS = 200
@@ -42,6 +44,27 @@ class SmokeExpectations:
     not_worse_than_live: float | None = None
     """By how much the mean ROUGE-L may be below that of the live deployment."""
     max_eval_loss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CanarySettings:
+    """How a share of the traffic is tried first; what is None comes from the app's settings, 0 percent: not at all."""
+
+    percent: int | None = None
+    minutes: float | None = None
+    max_error_rate: float | None = None
+    max_latency_p95_seconds: float | None = None
+    min_requests: int | None = None
+
+
+def parse_canary(canary: StrictObject) -> CanarySettings:
+    return CanarySettings(
+        percent=canary.integer("percent", minimum=0, maximum=MAX_CANARY_PERCENT),
+        minutes=canary.number("minutes", above=0, maximum=MAX_CANARY_MINUTES),
+        max_error_rate=canary.number("max_error_rate", above=0, maximum=1),
+        max_latency_p95_seconds=canary.number("max_latency_p95_seconds", above=0, maximum=MAX_SCORING_SECONDS),
+        min_requests=canary.integer("min_requests", minimum=1, maximum=1_000_000),
+    )
 
 
 def parse_smoke(smoke: StrictObject) -> SmokeExpectations:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from shared.datasets.json_object import StrictObject, parse_json_object
-from shared.datasets.promotion import SmokeExpectations, contradictions, parse_smoke
+from shared.datasets.promotion import CanarySettings, SmokeExpectations, contradictions, parse_canary, parse_smoke
 from shared.errors import InvalidDatasetError
 from shared.idle.hours import FORM, WeeklyHours
 from shared.idle.policy import MAX_MINUTES
@@ -51,6 +51,7 @@ class TuningFile:
     inference_instance_type: str | None = None
     instance_count: int | None = None
     smoke: SmokeExpectations = field(default_factory=SmokeExpectations)
+    canary: CanarySettings = field(default_factory=CanarySettings)
     idle: IdleSettings = field(default_factory=IdleSettings)
 
 
@@ -58,7 +59,7 @@ def parse_tuning_file(data: bytes) -> TuningFile:
     """Raises InvalidDatasetError "InvalidTuningFile", which names everything that is wrong at once."""
     problems: list[str] = []
     root = StrictObject(parse_json_object(data, problems), "", problems)
-    smoke, idle = root.nested("smoke"), root.nested("idle")
+    smoke, canary, idle = root.nested("smoke"), root.nested("canary"), root.nested("idle")
     file = TuningFile(
         base_model=root.text("base_model", pattern=_NAME, form="a model name like Phi-4"),
         base_model_version=root.text("base_model_version", pattern=_VERSION, form='a version in quotes like "8"'),
@@ -67,6 +68,7 @@ def parse_tuning_file(data: bytes) -> TuningFile:
         inference_instance_type=_instance_type(root, "inference_instance_type"),
         instance_count=root.integer("instance_count", minimum=1, maximum=MAX_INSTANCES),
         smoke=parse_smoke(smoke),
+        canary=parse_canary(canary),
         idle=IdleSettings(
             after_minutes=idle.number("after_minutes", above=0, maximum=MAX_MINUTES),
             grace_minutes=idle.number("grace_minutes", above=0, maximum=MAX_MINUTES),
@@ -74,6 +76,7 @@ def parse_tuning_file(data: bytes) -> TuningFile:
         ),
     )
     smoke.refuse_unknown()
+    canary.refuse_unknown()
     idle.refuse_unknown()
     root.refuse_unknown()
     problems.extend(contradictions(file.smoke))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shared.lifecycle.canary import CanaryView
 from shared.lifecycle.tuning import Reason, State
 
 
@@ -87,6 +88,20 @@ class SetTraffic:
 
 
 @dataclass(frozen=True)
+class WatchCanary:
+    """Its share of the traffic is there: note since when, and what was seen of it."""
+
+    view: CanaryView
+
+
+@dataclass(frozen=True)
+class EndCanary:
+    """On to all of the traffic."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class BecomeLive:
     pass
 
@@ -144,6 +159,8 @@ Action = (
     | StartSmokeTest
     | ClaimPromotion
     | SetTraffic
+    | WatchCanary
+    | EndCanary
     | BecomeLive
     | CleanUp
     | CleanUpAgain

@@ -22,6 +22,7 @@ from shared.lifecycle.actions import (
     CreateEndpoint,
     DeleteDeployment,
     DeleteEndpoint,
+    EndCanary,
     Finish,
     JoinEndpoint,
     Nothing,
@@ -32,7 +33,9 @@ from shared.lifecycle.actions import (
     StartSmokeTest,
     SubmitJob,
     Wait,
+    WatchCanary,
 )
+from shared.lifecycle.canary import CanaryView, shares
 from shared.lifecycle.job_slots import SlotView
 from shared.lifecycle.records import EndpointRecord, EndpointStatus
 from shared.lifecycle.tuning import Reason, State, Tuning
@@ -62,6 +65,7 @@ class Observed:
     """Azure ML's reason of a failed operation."""
     live: Tuning | None = None
     promoting: Tuning | None = None
+    canary: CanaryView | None = None
 
 
 Deadlines = Mapping[State, timedelta]
@@ -177,27 +181,63 @@ def _testing(tuning: Tuning, observed: Observed) -> Action:
     return _outrun(tuning, observed) or Wait("the smoke test is under way")
 
 
+def _canary(tuning: Tuning, observed: Observed) -> Action:
+    before = _before_traffic(tuning, observed)
+    if before:
+        return before
+    endpoint, live, view = observed.endpoint, observed.live, observed.canary
+    if live is None or live.state is not State.LIVE or live.deployment not in observed.other_deployments:
+        return EndCanary("nobody is live beside it")
+    assert endpoint is not None, "it was there before"
+    assert view is not None, "it is observed where somebody is live"
+    if not view.policy.percent:
+        return EndCanary("canaries were switched off")
+    if view.verdict is not None and view.verdict.kind == "roll_back":
+        return CleanUp(State.ROLLED_BACK, Reason(view.verdict.code, view.verdict.why))
+    if view.verdict is not None and view.verdict.kind == "promote":
+        return EndCanary(view.verdict.why)
+    if endpoint.busy:
+        return Wait(f"endpoint {endpoint.name} is {endpoint.provisioning_state}")
+    wanted = shares(view.policy, tuning.deployment, live.deployment)
+    if _positive(endpoint.traffic) == wanted and endpoint.provisioning_state == "Succeeded":
+        return WatchCanary(view)
+    return SetTraffic(wanted)
+
+
 def _promoting(tuning: Tuning, observed: Observed) -> Action:
-    record, endpoint, deployment = _record(observed), observed.endpoint, observed.deployment
-    if record.live == tuning.id:
+    if _record(observed).live == tuning.id:
         return BecomeLive()
-    outrun = _outrun(tuning, observed)
-    if outrun:
-        return outrun
-    if endpoint is None or deployment is None:
-        what = f"endpoint {tuning.endpoint}" if endpoint is None else f"deployment {tuning.deployment}"
-        return CleanUp(State.FAILED, Reason("DeploymentVanished", f"{what} was deleted outside of droptune"))
-    if record.promoting != tuning.id:
-        rival = observed.promoting
-        if rival is not None and rival.state is State.PROMOTING:
-            return Wait(f"{rival.id} is being promoted")
-        return ClaimPromotion()
+    before = _before_traffic(tuning, observed)
+    if before:
+        return before
+    endpoint = observed.endpoint
+    assert endpoint is not None, "it was there before"
     if endpoint.busy:
         return Wait(f"endpoint {endpoint.name} is {endpoint.provisioning_state}")
     wanted = {tuning.deployment: 100}
     if _positive(endpoint.traffic) == wanted and endpoint.provisioning_state == "Succeeded":
         return BecomeLive()
     return SetTraffic(wanted)
+
+
+def _before_traffic(tuning: Tuning, observed: Observed) -> Action | None:
+    """Who is outrun or gone gets no traffic; who is to get some holds the claim.
+
+    A rival that is a canary is older, else it would have outrun this one: its claim is taken over.
+    """
+    record, endpoint, deployment = _record(observed), observed.endpoint, observed.deployment
+    outrun = _outrun(tuning, observed)
+    if outrun:
+        return outrun
+    if endpoint is None or deployment is None:
+        what = f"endpoint {tuning.endpoint}" if endpoint is None else f"deployment {tuning.deployment}"
+        return CleanUp(State.FAILED, Reason("DeploymentVanished", f"{what} was deleted outside of droptune"))
+    if record.promoting == tuning.id:
+        return None
+    rival = observed.promoting
+    if rival is not None and rival.state is State.PROMOTING:
+        return Wait(f"{rival.id} is being promoted")
+    return ClaimPromotion()
 
 
 def _live(tuning: Tuning, observed: Observed) -> Action:
@@ -259,15 +299,23 @@ def _left_over(tuning: Tuning, observed: Observed) -> str:
 
 
 def _give_back_traffic(tuning: Tuning, deployment: OnlineDeployment, observed: Observed) -> Action:
-    """A deployment with traffic is never removed: the one that is live gets it back first, or nobody has it.
+    """A deployment with traffic is never removed: the one that is live gets its share first, or nobody has it.
 
-    Nobody is a share of 0 for the deployment, not an empty map: of an endpoint that was deleted meanwhile the one is
-    refused, the other makes a new endpoint.
+    What others have they keep: a newer canary's share is not this tuning's to take. Nobody is a share of 0 for the
+    deployment, not an empty map: of an endpoint that was deleted meanwhile the one is refused, the other makes a new
+    endpoint.
     """
+    assert observed.endpoint is not None, "it has the traffic"
+    rest = _positive(observed.endpoint.traffic)
+    share = rest.pop(deployment.name)
     live = observed.live
-    if live is None or live.id == tuning.id or live.deployment not in observed.other_deployments:
+    if live is not None and live.id != tuning.id and live.deployment in observed.other_deployments:
+        heir = live.deployment
+    elif rest:
+        heir = max(rest, key=lambda name: rest[name])
+    else:
         return SetTraffic({deployment.name: 0})
-    return SetTraffic({live.deployment: 100})
+    return SetTraffic({**rest, heir: rest.get(heir, 0) + share})
 
 
 def _outrun(tuning: Tuning, observed: Observed) -> CleanUp | None:
@@ -275,7 +323,7 @@ def _outrun(tuning: Tuning, observed: Observed) -> CleanUp | None:
     for other in (observed.live, observed.promoting):
         if other is None or other.id == tuning.id or not other.is_newer_than(tuning):
             continue
-        if other.state in (State.LIVE, State.PROMOTING):
+        if other.state in (State.LIVE, State.PROMOTING, State.CANARY):
             return CleanUp(State.SUPERSEDED, Reason("Superseded", f"{other.id} is newer and {other.state}"))
     return None
 
@@ -303,7 +351,7 @@ def _positive(traffic: Mapping[str, int]) -> dict[str, int]:
     return {name: share for name, share in traffic.items() if share > 0}
 
 
-_ALWAYS_DONE = (BecomeLive, CleanUp, Finish, Nothing)
+_ALWAYS_DONE = (BecomeLive, CleanUp, EndCanary, Finish, Nothing)
 
 _RULES = {
     State.PREPARING: _preparing,
@@ -312,6 +360,7 @@ _RULES = {
     State.REGISTERED: _registered,
     State.DEPLOYING: _deploying,
     State.TESTING: _testing,
+    State.CANARY: _canary,
     State.PROMOTING: _promoting,
     State.LIVE: _live,
     State.CLEANING_UP: _cleaning_up,

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from shared import names
 from shared.errors import PermanentError, RaceLostError, TransientError
+from shared.idle.series import Unavailable
 from shared.lifecycle.actions import Action, Nothing
+from shared.lifecycle.canary import CanaryView, assess, policy_of
 from shared.lifecycle.decide import decide, give_up, overdue
 from shared.lifecycle.observe import Observer
 from shared.lifecycle.perform import Performer, cleaning_up
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.azureml.arm import ArmClient
+    from shared.azureml.resources import OnlineEndpoint
     from shared.azureml.sdk import SdkClient
     from shared.blobs import Blobs
     from shared.clock import Clock
     from shared.config import Settings
+    from shared.lifecycle.canary_metrics import CanaryMetrics
     from shared.lifecycle.decide import Deadlines
     from shared.lifecycle.events import LifecycleEvents
     from shared.lifecycle.ledger import Ledger, Versioned
@@ -46,6 +50,7 @@ def stage_deadlines(settings: Settings) -> Deadlines:
         State.REGISTERED: deploying,
         State.DEPLOYING: deploying,
         State.TESTING: testing,
+        State.CANARY: timedelta(hours=settings.canary_deadline_hours),
         State.PROMOTING: testing,
     }
 
@@ -68,6 +73,7 @@ class Lifecycle:
     arm: ArmClient
     sdk: SdkClient
     blobs: Blobs
+    canary_metrics: CanaryMetrics
     events: LifecycleEvents
     clock: Clock
     telemetry: Telemetry = field(default_factory=Telemetry)
@@ -179,7 +185,16 @@ class Lifecycle:
     @property
     def _observer(self) -> Observer:
         owner = names.owner(self.settings.workspace_id)
-        return Observer(self.arm, self.ledger, self.blobs, owner, self.settings.max_active_jobs)
+        return Observer(self.arm, self.ledger, self.blobs, owner, self.settings.max_active_jobs, self._canary)
+
+    def _canary(self, tuning: Tuning, endpoint: OnlineEndpoint, live: Tuning) -> CanaryView:
+        policy, since, now = policy_of(self.settings, tuning.canary_settings), tuning.canary_since, self.clock()
+        if since is None:
+            return CanaryView(policy)
+        known = now - timedelta(minutes=self.settings.metrics_delay_minutes)
+        seen = self.canary_metrics.figures(endpoint.id, tuning.deployment, live.deployment, since, known)
+        verdict = assess(policy, tuning.state_since, since, seen, now)
+        return CanaryView(policy, verdict, None if isinstance(seen, Unavailable) else seen)
 
     @property
     def _performer(self) -> Performer:

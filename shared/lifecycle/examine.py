@@ -176,6 +176,7 @@ def _planned(tuning: Tuning, plan: Plan, file: TuningFile, now: datetime) -> Tun
         inference_instance_type=plan.inference_instance_type,
         instance_count=plan.instance_count,
         smoke_expectations=asdict(file.smoke),
+        canary_settings=asdict(file.canary),
         idle=idle_settings(file),
     ).noted(now, f"valid: {rows}")
 

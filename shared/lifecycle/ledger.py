@@ -187,7 +187,7 @@ def _filter(listing: Listing) -> str:
 def _head(tuning: Tuning) -> str:
     """What a list shows of a tuning: all but what grows with its life and its parameters."""
     head = replace(tuning, history=(), splits=(), own_requests=(), parameters={}, dropped_parameters={})
-    return msgspec.json.encode(replace(head, smoke_expectations={})).decode()
+    return msgspec.json.encode(replace(head, smoke_expectations={}, canary_settings={})).decode()
 
 
 def _address(value: AnyRow) -> tuple[str, str, str]:

@@ -10,9 +10,12 @@ from shared.lifecycle.decide import Observed
 from shared.lifecycle.tuning import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.azureml.arm import ArmClient
     from shared.azureml.resources import Job, OnlineDeployment, OnlineEndpoint
     from shared.blobs import Blobs
+    from shared.lifecycle.canary import CanaryView
     from shared.lifecycle.job_slots import SlotView
     from shared.lifecycle.ledger import Ledger, Versioned
     from shared.lifecycle.records import EndpointRecord
@@ -28,6 +31,8 @@ class Observer:
     """Value of the tag that marks endpoints as ours."""
     max_active_jobs: int = 0
     """0: jobs are not limited."""
+    canary: Callable[[Tuning, OnlineEndpoint, Tuning], CanaryView] | None = None
+    """Looks at one beside the live tuning; None where no canary is met."""
 
     def observe(self, tuning: Tuning) -> tuple[Observed, Versioned[EndpointRecord] | None]:
         """The observation, and the endpoint record with the ETag that a change of it must carry."""
@@ -46,6 +51,7 @@ class Observer:
         name = tuning.endpoint or record.value.name
         endpoint = self.arm.get_endpoint(name) if name and tuning.state is not State.TESTING else None
         deployment, others = self._deployments(tuning, endpoint)
+        live = self._tuning(record.value.live, tuning)
         observed = Observed(
             job=self._left_job(tuning),
             record=record.value,
@@ -54,10 +60,16 @@ class Observer:
             deployment=deployment,
             other_deployments=others,
             failure=self._failure(endpoint, deployment),
-            live=self._tuning(record.value.live, tuning),
+            live=live,
             promoting=self._tuning(record.value.promoting, tuning),
+            canary=self._canary(tuning, endpoint, live),
         )
         return observed, record
+
+    def _canary(self, tuning: Tuning, endpoint: OnlineEndpoint | None, live: Tuning | None) -> CanaryView | None:
+        if self.canary is None or tuning.state is not State.CANARY or endpoint is None or live is None:
+            return None
+        return self.canary(tuning, endpoint, live)
 
     def _slot(self, tuning: Tuning) -> SlotView | None:
         limit = self.max_active_jobs

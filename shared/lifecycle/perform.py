@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from shared.azureml.sdk import SdkClient
     from shared.blobs import Blobs
     from shared.config import Settings
+    from shared.lifecycle.canary import CanaryView
     from shared.lifecycle.decide import Observed
     from shared.lifecycle.ledger import Ledger
     from shared.lifecycle.queues import WakeUps
@@ -106,6 +107,10 @@ class Performer:
                     self.arm.set_traffic(observed.endpoint, traffic)
                 shares = ", ".join(f"{name} {share} %" for name, share in traffic.items() if share) or "nobody"
                 return tuning.waiting(now, self.patience(tuning)).noted(now, f"giving traffic to {shares}")
+            case actions.WatchCanary(view):
+                return self._watch_canary(tuning, view, now)
+            case actions.EndCanary(why):
+                return tuning.moved(State.PROMOTING, now, why)
         assert record is not None, "what follows changes the endpoint record"
         match action:
             case actions.JoinEndpoint(new_generation):
@@ -233,6 +238,11 @@ class Performer:
         with self._looking_again_if_deleted(tuning.endpoint):
             self.arm.create_deployment(request)
         return tuning.waiting(now, self.patience(tuning)).noted(now, f"creating deployment {tuning.deployment}")
+
+    def _watch_canary(self, tuning: Tuning, view: CanaryView, now: datetime) -> Tuning:
+        why = view.verdict.why if view.verdict else "its share of the traffic is there"
+        seen = replace(tuning, canary_since=tuning.canary_since or now, canary=view.figures or tuning.canary)
+        return seen.waiting(now, self.patience(tuning), why)
 
     def _become_live(self, tuning: Tuning, record: Versioned[EndpointRecord], now: datetime) -> Tuning:
         previous = record.value.live

@@ -88,6 +88,8 @@ def resumed(tuning: Tuning, job: Job | None, now: datetime) -> Tuning:
         "reason": None,
         "failed_stage": None,
         "smoke": None,
+        "canary": None,
+        "canary_since": None,
         "endpoint": "",
         "deployment": "",
         "trace": begun(tuning.id, now),

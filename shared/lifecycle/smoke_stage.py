@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from shared.datasets.paths import SPLIT_SUFFIX, smoke_split
 from shared.errors import PermanentError, TransientError
 from shared.lifecycle.actions import CleanUp
+from shared.lifecycle.canary import policy_of
 from shared.lifecycle.decide import decide
 from shared.lifecycle.engine import overtaken, stage_deadlines
 from shared.lifecycle.observe import Observer
@@ -125,7 +126,7 @@ class SmokeStage:
             eval_loss=loss,
         )
         lifecycle.blobs.write_snapshot(tuning.id, RESULT_FILE, report.to_json())
-        return self._judged(replace(tested, smoke=_result(report), smoke_attempts=report.attempt), now)
+        return self._judged(replace(tested, smoke=_result(report), smoke_attempts=report.attempt), live, now)
 
     def _eval_loss(self, tuning: Tuning, limit: float | None) -> tuple[float | None, Reason | None]:
         """The job's, if it has a limit, and why it fails the test: no answer that is asked for would change that."""
@@ -166,11 +167,13 @@ class SmokeStage:
         at_once = lifecycle.settings.smoke_concurrency
         return in_turn(missing, ask, at_once=at_once, in_time=lambda: lifecycle.clock() < until)
 
-    def _judged(self, tuning: Tuning, now: datetime) -> Tuning:
+    def _judged(self, tuning: Tuning, live: Tuning | None, now: datetime) -> Tuning:
         assert tuning.smoke is not None
         if tuning.smoke.passed:
             log.info("tuning %s: smoke test passed: %s", tuning.id, tuning.smoke.detail)
-            return tuning.moved(State.PROMOTING, now, f"smoke test passed: {tuning.smoke.detail}")
+            canary = live is not None and policy_of(self.lifecycle.settings, tuning.canary_settings).percent > 0
+            after = State.CANARY if canary else State.PROMOTING
+            return tuning.moved(after, now, f"smoke test passed: {tuning.smoke.detail}")
         attempts = self.lifecycle.settings.smoke_test_attempts
         message = f"smoke test {tuning.smoke_attempts} of {attempts} failed: {tuning.smoke.detail}"
         log.warning("tuning %s: %s", tuning.id, message)

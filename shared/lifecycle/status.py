@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from shared import names
 from shared.idle.report import DRY_RUN
 from shared.lifecycle.decide import waiting_for_slot
@@ -75,6 +77,7 @@ class Status:
             "dropped_parameters": dict(tuning.dropped_parameters),
             "model": tuning.model_id,
             "splits": [asdict(split) for split in tuning.splits],
+            "canary": None if tuning.canary is None else msgspec.to_builtins(tuning.canary),
             "smoke_test": None if smoke is None else json.loads(smoke),
             "smoke_page": None if smoke is None else f"/api/tunings/{tuning_id}/smoke",
             "report": None if report is None else json.loads(report),

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from shared.lifecycle.canary import CanaryFigures
 from shared.lifecycle.own_requests import MinuteOfRequests, moments
 from shared.serving.smoke_report import Figures
 from shared.telemetry.traces import Trace
@@ -22,6 +23,8 @@ class State(StrEnum):
     REGISTERED = "registered"
     DEPLOYING = "deploying"
     TESTING = "testing"
+    CANARY = "canary"
+    """Passed its smoke test; it has a share of the traffic and is watched."""
     PROMOTING = "promoting"
     """Passed its smoke test; traffic is being moved to it."""
     LIVE = "live"
@@ -136,6 +139,7 @@ class Tuning:
     inference_instance_type: str = ""
     instance_count: int = 1
     smoke_expectations: Mapping[str, Any] = field(default_factory=dict)
+    canary_settings: Mapping[str, Any] = field(default_factory=dict)
     idle: Mapping[str, Any] = field(default_factory=dict)
     """Its own idle settings. They change without training anew: see datasets.tuning_file.IdleSettings."""
 
@@ -155,6 +159,10 @@ class Tuning:
     own_requests: tuple[MinuteOfRequests, ...] = ()
     """What we asked the endpoint ourselves: it is not use."""
     smoke: SmokeResult | None = None
+
+    canary_since: datetime | None = None
+    """When its share of the traffic was there first."""
+    canary: CanaryFigures | None = None
 
     outcome: State | None = None
     reason: Reason | None = None

@@ -40,6 +40,7 @@ FAULTS: Mapping[str, Set[Kind]] = {
     "DeploymentFailed": _CLOUD,
     "DeploymentVanished": _BY_HAND | {Kind.NAME_FORGOTTEN},
     "EndpointVanished": frozenset({Kind.ENDPOINT_DELETED, Kind.NAME_FORGOTTEN}),
+    "CanaryFailed": frozenset({Kind.ANSWERS_BADLY}),
     "SmokeTestFailed": _BY_HAND | {Kind.SCORE_GARBAGE, Kind.SCORE_SLOW},
     "UnexpectedError": _DEATHS | {Kind.FORBIDDEN, Kind.REFUSED_FOR_LONG, Kind.STORAGE_OUT, Kind.APP_DOWN},
     "PoisonMessage": _DEATHS | _DELAYS,
@@ -72,8 +73,11 @@ def unexplained(
         return "" if changed or struck & {Kind.BLOB_OVERWRITTEN, Kind.BLOB_DELETED} else "its files are what they were"
     if code == "Superseded":
         newer = [other for other in others if other.dataset == tuning.dataset and other.is_newer_than(tuning)]
-        passed = any(entry.state in (State.LIVE, State.PROMOTING) for other in newer for entry in other.history)
+        on_its_way = (State.LIVE, State.PROMOTING, State.CANARY)
+        passed = any(entry.state in on_its_way for other in newer for entry in other.history)
         return "" if passed else "no newer tuning got as far as being promoted"
+    if code == "CanaryUndecided":
+        return ""  # users need not call
     causes = FAULTS.get(code)
     if causes is None:
         return f"nobody foresaw the reason {code}: {tuning.reason.message}"

@@ -34,6 +34,7 @@ class Fates:
         self._injector = injector
         self._hung_until = hung_until
         self._drawn: Counter[tuple[Happening, str]] = Counter()
+        self._bad: dict[str, bool] = {}
         self.endpoints: Callable[[], Iterable[str]] = tuple
         """Names of those that Monitor may leave out."""
         self.scores: defaultdict[str, list[Fate]] = defaultdict(list)
@@ -69,6 +70,12 @@ class Fates:
             lag_minutes=1 + dice.below(_LATE_MINUTES) if late else 0,
             unmentioned=frozenset(name for name in self.endpoints() if dice.chance(0.5)) if partial else frozenset(),
         )
+
+    def answers_badly(self, of: str) -> bool:
+        """Whether a deployment, endpoint/deployment, is one that fails half of what its users ask."""
+        if of not in self._bad:
+            self._bad[of] = self._strikes(Kind.ANSWERS_BADLY, of)
+        return self._bad[of]
 
     def _job(self, where: str, dice: Dice, seconds: float) -> Fate:
         if self._strikes(Kind.JOB_FAILS, where):

@@ -48,6 +48,7 @@ class Kind(StrEnum):
 
     SCORE_GARBAGE = "endpoint answers garbage or errors"
     SCORE_SLOW = "endpoint answers too late"
+    ANSWERS_BADLY = "deployment fails its users' questions, not its smoke test's"
     METRICS_MISSING = "metrics refused"
     METRICS_LATE = "metrics late"
     METRICS_PARTIAL = "metrics without some endpoints"

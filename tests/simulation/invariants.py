@@ -260,8 +260,26 @@ def traffic_goes_forward_to_what_passed(scene: Scene) -> Iterator[str]:
         if not _passed(scene, tuning, f"{name}/{deployment}"):
             yield f"{share} % of the traffic of {name} goes to {deployment}, which did not pass its smoke test"
         live = scene.truth.tuning(scene.truth.record(tuning.dataset).live)
+        beside = live is not None and live.id != tuning.id and live.deployment in endpoint.deployments
+        if tuning.state is State.CANARY and beside and share > scene.truth.settings.canary_percent:
+            yield f"{tuning.id} gets {share} % of the traffic of {name} while it is a canary"
         if live is not None and live.id != tuning.id and live.state is State.LIVE and live.is_newer_than(tuning):
             yield f"traffic of {name} goes back from {live.id} to {tuning.id}"
+
+
+def a_canary_goes_on_only_on_evidence(scene: Scene) -> Iterator[str]:
+    """I6, when one is given all of the traffic because of what was seen of it."""
+    table, _, key = scene.of.partition("/")
+    tuning = scene.truth.tuning(key) if table == names.TUNINGS_TABLE else None
+    if tuning is None or tuning.state is not State.PROMOTING or tuning.canary_since is None:
+        return
+    if not tuning.history[-1].message.startswith("canary passed"):
+        return
+    settings = scene.truth.settings
+    began = tuning.canary_since - MAX_CLOCK_ERROR
+    seen = scene.truth.cloud.usage.served(tuning.endpoint, tuning.deployment, began, scene.now)
+    if len(seen) < settings.canary_min_requests:
+        yield f"{tuning.id} is promoted after {len(seen)} requests"
 
 
 def what_existed_is_accounted_for(scene: Scene) -> Iterator[str]:
@@ -317,6 +335,7 @@ MOMENTS: Mapping[Invariant, tuple[str, ...]] = {
     every_tuning_ends_or_waits_for_something: ("after ledger.put",),
     looks_do_not_multiply: ("after wake_ups.tuning", "after wake_ups.smoke_test"),
     every_end_has_a_cause: (),
+    a_canary_goes_on_only_on_evidence: ("after ledger.put",),
     traffic_goes_forward_to_what_passed: ("after arm.set_traffic", "before arm.delete_deployment"),
     what_existed_is_accounted_for: (),
     nothing_is_dropped_in_silence: ("ended",),

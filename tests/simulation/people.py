@@ -13,11 +13,13 @@ from starlette.responses import Response
 from shared import names
 from shared.lifecycle.tuning import State
 from tests.simulation import contents
+from tests.simulation.dice import Dice
 from tests.simulation.faults import Kind
 from tests.simulation.grid import EventGrid
 from tests.simulation.host import Host
 from tests.simulation.strangers import STRANGERS_TAGS, forms
 from tests.simulation.truth import Truth
+from tests.simulation.twins.endpoints import Endpoint
 from tests.simulation.twins.refusals import RefusedError
 from tests.simulation.workload import DATASETS, Calls, Delete, Look, Operate, Step, Strange, Upload
 from tests.simulation.world import SimulatedWorld
@@ -85,10 +87,20 @@ class People:
     def _call(self, dataset: str, seconds: float, every: float) -> None:
         for name, endpoint in self.truth.our_endpoints().items():
             if endpoint.tags.get(names.TAG_DATASET) == dataset and any(endpoint.traffic.values()):
-                self.truth.cloud.usage.record(name)
+                self._ask(endpoint)
                 self.last_call[name] = self.world.now()
         if seconds > every:
             self.world.scheduler.after(every, lambda: self._call(dataset, seconds - every, every))
+
+    def _ask(self, endpoint: Endpoint) -> None:
+        """One question, to a deployment that the traffic map gives it to."""
+        dice = Dice(self.world.plan.seed, "call", f"{endpoint.name} {self.world.now()}")
+        point, chosen = dice.between(0, sum(endpoint.traffic.values())), ""
+        for deployment, share in sorted(endpoint.traffic.items()):
+            chosen = deployment if share and point >= 0 else chosen
+            point -= share
+        fails = self.world.fates.answers_badly(f"{endpoint.name}/{chosen}") and dice.chance(0.5)
+        self.truth.cloud.usage.record(endpoint.name, chosen, 500 if fails else 200, dice.between(0.1, 3))
 
     def _operate(self, kind: Kind, which: int) -> None:
         if kind is Kind.REPLAYED:

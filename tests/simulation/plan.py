@@ -21,6 +21,8 @@ class Plan:
     """Usual seconds of a call: long ones let more of them overlap."""
     instances: int
     max_active_jobs: int
+    canary_percent: int
+    canary_promote_undecided: bool
     cloud_events: bool
     """Which of Event Grid's two schemas is configured."""
     faults_end: timedelta
@@ -75,6 +77,7 @@ RATES: Mapping[Kind, float] = {
     Kind.COPY_FAILS: 0.25,
     Kind.SCORE_GARBAGE: 0.3,
     Kind.SCORE_SLOW: 0.2,
+    Kind.ANSWERS_BADLY: 0.5,
     Kind.METRICS_MISSING: 0.3,
     Kind.METRICS_LATE: 0.3,
     Kind.METRICS_PARTIAL: 0.3,
@@ -90,7 +93,7 @@ CALM, CRASHES, FEW, STORM, EVERYTHING = "calm", "crashes", "few", "storm", "ever
 
 
 def draw_plan(seed: int) -> Plan:
-    dice = Dice(seed, "plan")
+    dice, canary = Dice(seed, "plan"), Dice(seed, "canary")
     profile = dice.choice((CALM, CRASHES, CRASHES, FEW, FEW, FEW, FEW, STORM, STORM, EVERYTHING))
     if seed % 100 == 0:
         profile = CALM
@@ -101,6 +104,8 @@ def draw_plan(seed: int) -> Plan:
         latency=dice.choice((0.05, 0.5, 2.0, 8.0)) if profile != CALM else 0.05,
         instances=dice.choice((1, 2, 3)),
         max_active_jobs=dice.choice((0, 1, 2)),
+        canary_percent=canary.choice((0, 20, 50)),
+        canary_promote_undecided=canary.chance(0.3),
         cloud_events=dice.chance(0.5),
         faults_end=timedelta(hours=dice.choice((3, 5, 8))),
         steps=draw_steps(dice, calm=profile == CALM),

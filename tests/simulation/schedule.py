@@ -44,6 +44,9 @@ SETTINGS = Settings(
     training_deadline_hours=3,
     deploying_deadline_minutes=60,
     testing_deadline_minutes=40,
+    canary_minutes=15,
+    canary_min_requests=3,
+    canary_deadline_hours=2,
     smoke_samples=2,
     smoke_concurrency=1,
     smoke_run_seconds=5,
@@ -96,7 +99,13 @@ def run(seed: int, selection: Selection | None = None, *, traced: bool = False) 
     injector = Injector(seed, plan.rates, selection.faults if selection else None)
     world = SimulatedWorld(plan, injector, traced=traced)
     cloud = TwinCloud(world, SETTINGS.workspace_id)
-    truth = Truth(cloud, dataclasses.replace(SETTINGS, max_active_jobs=plan.max_active_jobs))
+    settings = dataclasses.replace(
+        SETTINGS,
+        max_active_jobs=plan.max_active_jobs,
+        canary_percent=plan.canary_percent,
+        canary_promote_undecided=plan.canary_promote_undecided,
+    )
+    truth = Truth(cloud, settings)
     with _lent(world):
         simulation = _Simulation(world, truth)
         simulation.play(steps)

@@ -10,6 +10,7 @@ from azure.core.messaging import CloudEvent
 from shared.blob_download import CHUNK_BYTES
 from tests.simulation.twins.arm import ArmTwin
 from tests.simulation.twins.blobs import BlobStore, BlobsTwin
+from tests.simulation.twins.canary import CanaryMetricsTwin
 from tests.simulation.twins.endpoints import Endpoints
 from tests.simulation.twins.jobs import Jobs
 from tests.simulation.twins.models import Models
@@ -83,5 +84,6 @@ class Clients:
         self.sdk = SdkTwin(world, cloud.registry, cloud.jobs, cloud.models)
         self.scoring = ScoringTwin(world, cloud.endpoints, cloud.usage)
         self.metrics = MetricsTwin(world, cloud.endpoints, cloud.usage)
+        self.canary_metrics = CanaryMetricsTwin(world, cloud.endpoints, cloud.usage)
         self.publisher = PublisherTwin(world, cloud.topic)
         self.retail = RetailPricesTwin(world, cloud.prices)

@@ -13,6 +13,7 @@ from shared.config import Settings
 from shared.services import Services
 from tests.simulation.twins.arm import ArmTwin
 from tests.simulation.twins.blobs import BlobsTwin
+from tests.simulation.twins.canary import CanaryMetricsTwin
 from tests.simulation.twins.cloud import Clients, TwinCloud
 from tests.simulation.twins.prices import RetailPricesTwin
 from tests.simulation.twins.queues import WakeUpsTwin
@@ -73,6 +74,10 @@ class TwinServices(Services):
     @functools.cached_property
     def _metrics(self) -> MetricsTwin:
         return self.clients.metrics
+
+    @functools.cached_property
+    def _canary_metrics(self) -> CanaryMetricsTwin:
+        return self.clients.canary_metrics
 
     @functools.cached_property
     def _retail_prices(self) -> RetailPricesTwin:

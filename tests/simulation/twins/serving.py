@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -15,16 +16,54 @@ from tests.simulation.twins.refusals import not_found, translated
 from tests.simulation.twins.world import Happening, Outcome, World
 
 
+@dataclass(frozen=True)
+class Served:
+    """One request that a deployment was chosen for."""
+
+    minute: datetime
+    deployment: str
+    status: int
+    seconds: float
+
+
 class Usage:
     """Requests by endpoint and minute, whatever came of them, simulated users' as well as our own."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._counts: dict[str, Counter[datetime]] = {}
+        self._served: defaultdict[str, list[Served]] = defaultdict(list)
 
-    def record(self, endpoint: str, requests: int = 1) -> None:
-        """At this moment."""
-        self._counts.setdefault(endpoint, Counter())[floor_minute(self._world.now())] += requests
+    def record(self, endpoint: str, deployment: str = "", status: int = 200, seconds: float = 0.5) -> None:
+        """One request at this moment."""
+        minute = floor_minute(self._world.now())
+        self._counts.setdefault(endpoint, Counter())[minute] += 1
+        if deployment:
+            self._served[endpoint].append(Served(minute, deployment, status, seconds))
+
+    def served(self, endpoint: str, deployment: str, start: datetime, end: datetime) -> list[Served]:
+        found = self._served.get(endpoint, ())
+        return [item for item in found if item.deployment == deployment and start <= item.minute < end]
+
+    def by_status(
+        self, endpoint: str, deployments: Iterable[str], start: datetime, end: datetime
+    ) -> dict[tuple[str, str], dict[datetime, float]]:
+        found: defaultdict[tuple[str, str], Counter[datetime]] = defaultdict(Counter)
+        for deployment in deployments:
+            for item in self.served(endpoint, deployment, start, end):
+                found[deployment, str(item.status)][item.minute] += 1
+        return {key: {minute: float(count) for minute, count in counts.items()} for key, counts in found.items()}
+
+    def latencies(
+        self, endpoint: str, deployments: Iterable[str], start: datetime, end: datetime
+    ) -> dict[str, dict[datetime, float]]:
+        """The slowest of each minute, in milliseconds."""
+        found: defaultdict[str, dict[datetime, float]] = defaultdict(dict)
+        for deployment in deployments:
+            for item in self.served(endpoint, deployment, start, end):
+                slowest = found[deployment].get(item.minute, 0.0)
+                found[deployment][item.minute] = max(slowest, item.seconds * 1000)
+        return dict(found)
 
     def count(self, endpoint: str, minute: datetime) -> int:
         counts = self._counts.get(endpoint)
@@ -65,13 +104,13 @@ class ScoringTwin(ScoringClient):
         endpoint = self._endpoints.find(name)
         if endpoint is None or endpoint.state == "Creating":
             return _refused(404)
-        self._usage.record(name)
-        if key != endpoint.key:
-            return _refused(401)
-        chosen = _chosen(endpoint, deployment)
+        chosen = _chosen(endpoint, deployment) if key == endpoint.key else None
         if chosen is None:
-            return _refused(404)
-        return self._generated(f"{name}/{chosen.name}", question, timeout)
+            self._usage.record(name)
+            return _refused(404 if key == endpoint.key else 401)
+        answer = self._generated(f"{name}/{chosen.name}", question, timeout)
+        self._usage.record(name, chosen.name, answer.status, answer.latency_seconds)
+        return answer
 
     def _generated(self, of: str, question: str, timeout: float) -> Answer:
         fate = self._world.draw(Happening.SCORE, f"{of}?{question}")
