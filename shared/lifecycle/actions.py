@@ -122,6 +122,11 @@ class CleanUpAgain:
 
 
 @dataclass(frozen=True)
+class ComeBack:
+    """It was given up, but is live in the endpoint record and serves: the answer to that write was lost, or late."""
+
+
+@dataclass(frozen=True)
 class CancelJob:
     pass
 
@@ -164,6 +169,7 @@ Action = (
     | BecomeLive
     | CleanUp
     | CleanUpAgain
+    | ComeBack
     | CancelJob
     | DeleteDeployment
     | DeleteEndpoint

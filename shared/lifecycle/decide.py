@@ -17,6 +17,7 @@ from shared.lifecycle.actions import (
     ClaimSlot,
     CleanUp,
     CleanUpAgain,
+    ComeBack,
     CopySplits,
     CreateDeployment,
     CreateEndpoint,
@@ -268,12 +269,20 @@ def _cleaning_up(tuning: Tuning, observed: Observed) -> Action:
     if deployment is not None:
         if deployment.busy:
             return Wait(f"deployment {deployment.name} is {deployment.provisioning_state}")
+        if record.live == tuning.id and deployment.provisioning_state == "Succeeded":
+            return _back_to_life(deployment, endpoint)
         if _positive(endpoint.traffic).get(deployment.name):
             return _give_back_traffic(tuning, deployment, observed)
         return DeleteDeployment()
     if not observed.other_deployments and (_last(tuning, record) or _abandoned(endpoint, record)):
         return DeleteEndpoint()
     return Finish(outcome, endpoint_gone=False)
+
+
+def _back_to_life(deployment: OnlineDeployment, endpoint: OnlineEndpoint) -> Action:
+    """It passed its test, and its predecessor has been told to go: what is live is never removed."""
+    wanted = {deployment.name: 100}
+    return ComeBack() if _positive(endpoint.traffic) == wanted else SetTraffic(wanted)
 
 
 def _kept(observed: Observed, now: datetime) -> bool:

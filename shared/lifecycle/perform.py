@@ -87,6 +87,9 @@ class Performer:
                 return cleaning_up(tuning, outcome, reason, now)
             case actions.CleanUpAgain(what):
                 return tuning.moved(State.CLEANING_UP, now, f"{what} was left over", outcome=tuning.state)
+            case actions.ComeBack():
+                message = f"endpoint {tuning.endpoint} has it as live; it is no longer given up"
+                return tuning.moved(State.PROMOTING, now, message, outcome=None, reason=None, failed_stage=None)
             case actions.CancelJob():
                 return self._cancel_job(tuning, now)
             case actions.RejoinEndpoint():

@@ -12,6 +12,7 @@ from datetime import timedelta
 from unittest.mock import patch
 
 from shared.config import Settings
+from shared.lifecycle.tuning import State, Tuning
 from shared.services import Services
 from tests.simulation.faults import Fault, Injector, Kind
 from tests.simulation.grid import EventGrid
@@ -179,10 +180,14 @@ class _Simulation:
             and ours <= kept
             and all(job.ended for job in truth.cloud.jobs.all.values())
             and all(version.state == "taken" for version in truth.versions())
-            and all(tuning.ended or tuning.endpoint in ours & kept for tuning in truth.tunings())
+            and all(self._stays(tuning, ours & kept) for tuning in truth.tunings())
             and not any(endpoint.state.endswith("ing") for endpoint in truth.our_endpoints().values())
             and not any(truth.cloud.queues.waiting(queue) for queue in truth.cloud.queues.names())
         )
+
+    @staticmethod
+    def _stays(tuning: Tuning, kept: set[str]) -> bool:
+        return tuning.ended or (tuning.state is State.LIVE and tuning.endpoint in kept)
 
     def _over(self) -> bool:
         return self._settled or self.judge.violation is not None

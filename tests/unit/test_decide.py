@@ -15,6 +15,7 @@ from shared.lifecycle.actions import (
     ClaimPromotion,
     ClaimSlot,
     CleanUp,
+    ComeBack,
     CopySplits,
     CreateDeployment,
     CreateEndpoint,
@@ -304,6 +305,28 @@ CASES = [
         State.CLEANING_UP,
         {"record": record(), "endpoint": endpoint(traffic=ALL_TO_US), "deployment": deployment()},
         SetTraffic({"t-aaaaaaaa": 0}),
+    ),
+    (
+        "given up, but live in the record and serving",
+        State.CLEANING_UP,
+        {
+            "record": record(live="chats-v1-aaaaaaaa"),
+            "endpoint": endpoint(traffic=ALL_TO_US),
+            "deployment": deployment(),
+        },
+        ComeBack(),
+    ),
+    (
+        "given up, but live in the record, its traffic given back already",
+        State.CLEANING_UP,
+        {"record": record(live="chats-v1-aaaaaaaa"), "endpoint": endpoint(), "deployment": deployment()},
+        SetTraffic(ALL_TO_US),
+    ),
+    (
+        "live in the record, but its deployment failed",
+        State.CLEANING_UP,
+        {"record": record(live="chats-v1-aaaaaaaa"), "endpoint": endpoint(), "deployment": deployment("Failed")},
+        DeleteDeployment(),
     ),
     (
         "other deployments keep the endpoint",

@@ -43,8 +43,8 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "every overtaken look starts a chain of looks of its own",
         f"{LIFECYCLE}/engine.py",
-        "if due and due != row.value.due and now < row.value.wake_at and not row.value.ended:",
-        "if False:",
+        "    if not due or due == tuning.due or now >= tuning.wake_at or tuning.ended:",
+        "    if True:",
     ),
     Defect(
         "what is live fails with the first permanent error",
@@ -129,8 +129,8 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "a live tuning does not notice that its endpoint is gone",
         f"{LIFECYCLE}/decide.py",
-        "    record = _record(observed)\n    if observed.endpoint is None:",
-        "    record = _record(observed)\n    if False:",
+        "    if observed.endpoint is None or not observed.ours:\n        message",
+        "    if False:\n        message",
     ),
     Defect(
         "the last one to leave deletes an endpoint that others use",
@@ -143,6 +143,30 @@ DEFECTS: tuple[Defect, ...] = (
         f"{LIFECYCLE}/decide.py",
         "        if _positive(endpoint.traffic).get(deployment.name):",
         "        if False:",
+    ),
+    Defect(
+        "what became live while it was given up is removed",
+        f"{LIFECYCLE}/decide.py",
+        '        if record.live == tuning.id and deployment.provisioning_state == "Succeeded":',
+        "        if False:",
+    ),
+    Defect(
+        "who loses a race looks once more out of turn",
+        f"{LIFECYCLE}/engine.py",
+        'self.wake_ups.tuning(tuning_id, delay=1, due="" if row is None else row.value.due)',
+        "self.wake_ups.tuning(tuning_id, delay=1)",
+    ),
+    Defect(
+        "nobody looks at a live tuning whose endpoint is gone",
+        "shared/idle/sweep.py",
+        "            sweep.wake_ups.tuning(tuning_id)",
+        "            pass",
+    ),
+    Defect(
+        "somebody else's endpoint of our name passes for the one that is live",
+        f"{LIFECYCLE}/decide.py",
+        "    if observed.endpoint is None or not observed.ours:",
+        "    if observed.endpoint is None:",
     ),
     Defect(
         "an endpoint with a keep mark is deleted with its last tuning",
@@ -201,9 +225,9 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "a split is copied whatever its ETag has become",
         f"{LIFECYCLE}/perform.py",
-        "self.blobs.begin_copy(source, etags[split], tuning.id",
+        "self.blobs.begin_copy(source, split.etag, tuning.id, file)",
         "there = self.blobs.uploaded_file(source)\n"
-        "                self.blobs.begin_copy(source, there.etag if there else etags[split], tuning.id",
+        "                    self.blobs.begin_copy(source, there.etag if there else split.etag, tuning.id, file)",
     ),
     Defect(
         "the version is marked as taken before its tuning is recorded",
