@@ -4,6 +4,7 @@ import azure.functions as func
 
 from handlers import (
     costs,
+    dashboard,
     dataset_settled,
     dataset_uploaded,
     deployment_progress,
@@ -27,5 +28,6 @@ for module in (
     reconcile,
     status_api,
     costs,
+    dashboard,
 ):
     app.register_functions(module.blueprint)

@@ -51,6 +51,11 @@ class AppClient:
     def endpoints(self) -> list[dict[str, Any]]:
         return list(self._api("GET", "endpoints")["endpoints"])
 
+    def sign_in_to_dashboard(self) -> str:
+        """The cookie of a new session."""
+        answer = self._call("POST", "dashboard/session")
+        return answer.headers["set-cookie"].partition(";")[0]
+
     def job(self, name: str) -> dict[str, Any]:
         """Steps and metrics of a job, as the local cloud's control API tells them."""
         return dict(self._cloud("GET", f"/_localcloud/jobs/{name}").json())
@@ -82,6 +87,9 @@ class AppClient:
         return str(body["output"] if isinstance(body, dict) else body)
 
     def _api(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        return dict(self._call(method, path, query).json())
+
+    def _call(self, method: str, path: str, query: Mapping[str, str] | None = None) -> httpx.Response:
         answer = httpx.request(
             method,
             f"{self.cloud.config.functions_url}/api/{path}",
@@ -91,7 +99,7 @@ class AppClient:
             trust_env=False,
         )
         answer.raise_for_status()
-        return dict(answer.json())
+        return answer
 
     def _cloud(self, method: str, path: str) -> httpx.Response:
         answer = httpx.request(

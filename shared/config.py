@@ -181,6 +181,16 @@ class Settings:
         "https://prices.azure.com/api/retail/prices",
     )
 
+    dashboard_session_hours: float = _setting(
+        "A sign-in to the dashboard lasts so long; deleting its row in `dashboardsessions` ends it at once.",
+        8.0,
+        minimum=0.01,
+    )
+    dashboard_easy_auth: bool = _setting(
+        "Whoever App Service authentication signed in may use the dashboard, and nobody with a key. Where "
+        "that authentication is off, nobody may.",
+        False,
+    )
     lifecycle_topic_endpoint: str = _setting(
         "Endpoint of the Event Grid topic for lifecycle events; empty: none are published.", ""
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,8 +35,10 @@ from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
+    from azure.data.tables import TableServiceClient
 
     from shared.clock import Clock
+    from shared.dashboard.dashboard import Dashboard
     from shared.idle.metrics import RequestMetrics
     from shared.idle.patience import Pause
     from shared.idle.sweep import Sweep
@@ -124,6 +127,29 @@ class Services:
         return Statement(self.settings, self._ledger, self.clock)
 
     @functools.cached_property
+    def dashboard(self) -> Dashboard:
+        from shared.dashboard.dashboard import Dashboard
+        from shared.dashboard.deeds import Deeds
+        from shared.dashboard.desk import Desk
+        from shared.dashboard.look import Look
+        from shared.dashboard.look_at_endpoints import EndpointsLook
+        from shared.dashboard.sessions import Sessions
+        from shared.dashboard.usage import Usage
+
+        lasting = timedelta(hours=self.settings.dashboard_session_hours)
+        desk = Desk(
+            sessions=Sessions(self._tables, self.clock, lasting),
+            deeds=Deeds(self.replayer),
+            clock=self.clock,
+            workspace=self.settings.azureml_workspace,
+            easy_auth=self.settings.dashboard_easy_auth,
+            platform_authenticates=os.environ.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
+        )
+        usage = Usage(self._metrics, self.clock, timedelta(minutes=self.settings.metrics_delay_minutes))
+        endpoints = EndpointsLook(self.lifecycle, usage)
+        return Dashboard(desk, Look(self.lifecycle), endpoints, self.status, self.statement)
+
+    @functools.cached_property
     def sweep(self) -> Sweep:
         from shared.idle.sweep import Sweep
 
@@ -167,17 +193,19 @@ class Services:
         return SdkClient(self.settings, self._credential)
 
     @functools.cached_property
-    def _ledger(self) -> Ledger:
+    def _tables(self) -> TableServiceClient:
         from azure.data.tables import TableServiceClient
 
-        return Ledger(
-            TableServiceClient(
-                self.settings.storage_table_uri,
-                credential=self._credential,
-                **self.settings.timeouts.options(),
-                **_CORE_PATIENCE,
-            )
+        return TableServiceClient(
+            self.settings.storage_table_uri,
+            credential=self._credential,
+            **self.settings.timeouts.options(),
+            **_CORE_PATIENCE,
         )
+
+    @functools.cached_property
+    def _ledger(self) -> Ledger:
+        return Ledger(self._tables)
 
     @functools.cached_property
     def _wake_ups(self) -> WakeUps:

@@ -27,6 +27,7 @@ var tables = [
   'jobslots'
   'costs'
   'prices'
+  'dashboardsessions'
 ]
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {

@@ -41,6 +41,7 @@ def main_job(playground: Playground, small_dataset: Path, tmp_path_factory: pyte
         assert playground.until("discreet", "live", "failed", "rolled_back", deadline=420)["state"] == "live"
     for name in ("rows", "settings"):
         playground.until(f"leaky-{name}", "rejected", "failed", deadline=120)
+    playground.client.sign_in_to_dashboard()
     return playground
 
 

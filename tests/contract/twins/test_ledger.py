@@ -211,6 +211,14 @@ def test_a_page_of_tunings_shows_the_wanted_states_as_they_are_now(cloud: Subjec
     assert cloud.ledger.page(Listing(dataset=dataset, states=frozenset())) == []
 
 
+def test_tunings_are_counted_by_state(cloud: Subject, fresh: Fresh) -> None:
+    before = cloud.ledger.counts()
+    for number, state in enumerate([State.LIVE, State.LIVE, State.FAILED]):
+        name = fresh("d")
+        cloud.ledger.put(Versioned(replace(tuning(f"{name}-v1-{number}"), state=state), ""))
+    assert cloud.ledger.counts() - before == {State.LIVE: 2, State.FAILED: 1}
+
+
 def test_versions_that_have_no_tuning_yet_are_found_by_their_dataset(cloud: Subject, fresh: Fresh) -> None:
     dataset = fresh("d")
     for name in ("v2", "v1"):

@@ -45,8 +45,9 @@ LIFECYCLE = {
     "status",
     "prices",
     "statement",
-    "sweep",
+    "dashboard",
     "telemetry",
+    "sweep",
 }
 """What Services puts together of clients, settings and clock: real in the simulation."""
 

@@ -23,6 +23,7 @@ from tests.simulation.twins.tables import LedgerTwin
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
+    from azure.data.tables import TableServiceClient
 
     from shared.idle.patience import Pause
     from shared.lifecycle.topic import Topic
@@ -54,6 +55,10 @@ class TwinServices(Services):
     @functools.cached_property
     def _sdk(self) -> SdkTwin:
         return self.clients.sdk
+
+    @functools.cached_property
+    def _tables(self) -> TableServiceClient:
+        raise AssertionError("the ledger is a twin; the dashboard is not simulated")
 
     @functools.cached_property
     def _ledger(self) -> LedgerTwin:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from shared.lifecycle.job_slots import JobSlots
 from shared.lifecycle.ledger import AnyRow, Ledger, Versioned, newest
 from shared.lifecycle.listing import Listing
 from shared.lifecycle.records import DatasetVersion, EndpointRecord, VersionState
-from shared.lifecycle.tuning import Tuning
+from shared.lifecycle.tuning import State, Tuning
 from tests.simulation.twins.world import World
 
 Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord, JobSlots, CostRecord, PriceRecord)
@@ -73,6 +74,9 @@ class LedgerTwin(Ledger):
 
     def page(self, listing: Listing) -> list[Tuning]:
         return newest((row.value for row in self._list("ledger.page", names.TUNINGS_TABLE, Tuning)), listing)
+
+    def counts(self) -> Counter[State]:
+        return Counter(row.value.state for row in self._list("ledger.counts", names.TUNINGS_TABLE, Tuning))
 
     def version(self, dataset: str, version: str) -> Versioned[DatasetVersion] | None:
         return self._read("ledger.version", names.VERSIONS_TABLE, (dataset, version), DatasetVersion)
