@@ -226,7 +226,7 @@ def in_a_process() -> Swept:
 
 
 def throttle(config: CloudConfig) -> None:
-    body = {"requests": ALLOWED, "request_seconds": WITHIN, "retry_after": True}
+    body = {"requests": ALLOWED, "request_seconds": WITHIN}
     address = f"{config.azure_url}/_localcloud/limits"
     httpx.post(address, json=body, verify=str(config.ca_file), trust_env=False).raise_for_status()
 

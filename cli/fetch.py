@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 
-from cli.checked import check, size_of
 from cli.hub import HubSplit, splits_of
-from cli.outcome import Outcome, UnusableError, end, give_up
-from cli.progress import bytes_bar, rows_bar
-from cli.tables import print_report
-from cli.thresholds import thresholds
-from cli.upload import upload
+from cli.outcome import UnusableError, give_up
+from cli.progress import rows_bar
+from cli.upload_version import check_and_upload
 from shared.clock import utc_now
 from shared.datasets.paths import MAX_NAME_LENGTH, REQUIRED_SPLITS, SPLIT_SUFFIX, SPLITS, parse_blob_name
 from shared.errors import ConfigurationError, InvalidDatasetError
@@ -53,7 +48,7 @@ def fetch(
         for line in write_splits(_wanted(name, splits_of(name)), out, percent):
             typer.echo(line)
         if to_storage:
-            _validate_and_upload(out, storage, target)
+            check_and_upload(out, storage, target)
     except (UnusableError, ConfigurationError, InvalidDatasetError, OSError) as error:
         give_up(error)
 
@@ -97,18 +92,3 @@ def _wanted(name: str, splits: Sequence[HubSplit]) -> list[HubSplit]:
         has = ", ".join(found) or "no split"
         raise UnusableError(f"{name} has {has}, but droptune needs {' and '.join(missing)}")
     return [found[split] for split in SPLITS if split in found]
-
-
-def _validate_and_upload(folder: Path, storage: str, target: str) -> None:
-    from azure.identity import DefaultAzureCredential
-
-    size = size_of(folder)
-    with bytes_bar(f"checking {folder.name}", size) as watch:
-        checked = check(folder, thresholds(os.environ), utc_now(), watch=watch)
-    print_report(Console(), checked)
-    if not checked.valid:
-        end(Outcome.INVALID)
-    dataset, _, version = target.partition("/")
-    with DefaultAzureCredential() as credential, bytes_bar(f"uploading {target}", size) as watch:
-        for blob in upload(folder, storage, dataset, version, credential, watch):
-            typer.echo(f"uploaded {blob}")

@@ -99,6 +99,23 @@ def replay_tuning(req: Request) -> Response:
     return answered(answer)
 
 
+@blueprint.function_name("cancel_tuning")
+@blueprint.route(route="tunings/{id}/cancel", methods=["POST"])
+def cancel_tuning(req: Request) -> Response:
+    from shared.errors import PermanentError
+    from shared.lifecycle.status import summary
+    from shared.services import services
+
+    def answer() -> Response:
+        try:
+            tuning = services().canceler.cancel(req.path_params["id"])
+        except PermanentError as error:
+            return error_answer(404 if error.code == "NotFound" else 409, error.code, error.message)
+        return json_answer(summary(tuning), status=202)
+
+    return answered(answer)
+
+
 @blueprint.function_name("list_endpoints")
 @blueprint.route(route="endpoints", methods=["GET"])
 def list_endpoints(req: Request) -> Response:

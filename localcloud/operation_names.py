@@ -52,6 +52,14 @@ def operation_name(method: str, path: str) -> str:
         return "Metrics_Batch"
     if path.startswith("/history/"):
         return _history(method, path)
+    if path.endswith("/locations/{location}/usages"):
+        return "Usages_List"
+    if path.endswith("/locations/{location}/vmSizes"):
+        return "VirtualMachineSizes_List"
+    if path.endswith("/systemTopics"):
+        return "SystemTopics_ListBySubscription"
+    if path.endswith("/systemTopics/{topic}/eventSubscriptions"):
+        return "SystemTopicEventSubscriptions_ListBySystemTopic"
     if "/mfeOperationsStatus/" in path:
         return "OperationStatus_Get"
     if "/mfeOperationResults/" in path:

@@ -18,6 +18,7 @@ from shared.config import Settings, settings
 from shared.costs.prices import Prices
 from shared.costs.retail import RetailPrices
 from shared.costs.statement import Statement
+from shared.lifecycle.cancel import Canceler
 from shared.lifecycle.engine import Lifecycle
 from shared.lifecycle.events import LifecycleEvents
 from shared.lifecycle.examine import Examiner
@@ -113,6 +114,10 @@ class Services:
     @functools.cached_property
     def replayer(self) -> Replayer:
         return Replayer(self.lifecycle, self.intake)
+
+    @functools.cached_property
+    def canceler(self) -> Canceler:
+        return Canceler(self.lifecycle)
 
     @functools.cached_property
     def status(self) -> Status:

@@ -133,6 +133,10 @@ class Endpoints:
         self.settle()
         return self._deployments.all()
 
+    def quota(self) -> Quota:
+        """As the limits are now."""
+        return Quota(self._limits.now, self._deployments.all)
+
     def state(self, resource: Endpoint | Deployment) -> str:
         operation = self._operations.look(resource.operation)
         if operation is None or operation.ended is None:
@@ -218,7 +222,7 @@ class Endpoints:
         rules.check_wanted_failure(properties)
         existing = self._deployments.get(f"{endpoint_name}/{name}")
         self._require_deployable(endpoint, name, existing)
-        shortage = Quota(self._limits.now, self._deployments.all).shortage(sku, instances, replaced=existing)
+        shortage = self.quota().shortage(sku, instances, replaced=existing)
         if shortage is not None and self._limits.now.quota_refusal == "request":
             raise serving_errors.not_enough_quota(
                 properties["instanceType"], shortage.used, shortage.limit, shortage.needed

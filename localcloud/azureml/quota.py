@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from localcloud.config import Limits
 
 
+UNLIMITED = 100_000
+"""Cores."""
+
+
 @dataclass(frozen=True)
 class Shortage:
     """In cores: `needed` more than are `used` are not within the `limit`."""
@@ -37,13 +41,20 @@ class Quota:
         limit = self._limits.cores.get(sku.family)
         if limit is None:
             return None
-        used = sum(
-            self._cores(deployment, sku.family)
+        used = self._used(sku.family, replaced)
+        needed = sku.reserved_cores(instances)
+        return None if used + needed <= limit else Shortage(used, limit, needed)
+
+    def cores(self, family: str) -> tuple[int, int]:
+        """What is used of a family, and its limit; without a limit more than anybody asks for."""
+        return self._used(family), self._limits.cores.get(family, UNLIMITED)
+
+    def _used(self, family: str, replaced: Deployment | None = None) -> int:
+        return sum(
+            self._cores(deployment, family)
             for deployment in self._deployments()
             if replaced is None or deployment.key != replaced.key
         )
-        needed = sku.reserved_cores(instances)
-        return None if used + needed <= limit else Shortage(used, limit, needed)
 
     @staticmethod
     def _cores(deployment: Deployment, family: str) -> int:

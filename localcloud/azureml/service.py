@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localcloud.azureml.api import (
+    capacity,
     computes,
     deployments,
     endpoints,
@@ -82,6 +83,7 @@ class AzureML:
         self.routes: list[Route] = [
             *workspace.routes(arm, self.operations, self.jobs),
             *computes.routes(arm, self.computes),
+            *capacity.routes(arm, self.endpoints.quota),
             *registry.routes(arm, self.registry),
             *jobs.routes(arm, self.jobs, self.registry, self.computes, self.executor),
             *history.routes(arm, self.jobs),

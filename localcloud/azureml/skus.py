@@ -33,6 +33,10 @@ def find(name: str) -> Sku | None:
     return _skus().get(name.upper())
 
 
+def all_sizes() -> list[Sku]:
+    return list(_skus().values())
+
+
 def families() -> frozenset[str]:
     return frozenset(sku.family for sku in _skus().values())
 

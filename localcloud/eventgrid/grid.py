@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from localcloud.eventgrid import api, subscriptions
+from localcloud.eventgrid import api, subscriptions, system_topics
 from localcloud.eventgrid.blobs import Blobs
 from localcloud.eventgrid.dead_letters import DeadLetters
 from localcloud.eventgrid.delivery import Subscriber
@@ -66,7 +66,10 @@ class EventGrid:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._subscribers: list[Subscriber] = []
         self._storage: StorageTopic | None = None
-        self.routes: list[Route] = api.routes(self, self._store, topics_of(config), clock)
+        self.routes: list[Route] = [
+            *api.routes(self, self._store, topics_of(config), clock),
+            *system_topics.routes(config, self.validations),
+        ]
 
     def publish(self, topic: str, event_type: str, subject: str, data: Mapping[str, object]) -> None:
         self.accept([system_event(topic, event_type, subject, data, self._clock())])

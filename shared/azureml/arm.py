@@ -139,6 +139,11 @@ class ArmClient:
         body = self._send("POST", path, f"get logs of {name}", {"tail": lines})
         return str(body.get("content") or "")
 
+    def list_by_subscription(self, path: str, api_version: str) -> list[Mapping[str, Any]]:
+        """Whatever Resource Manager lists below this client's subscription, or below a resource (`path` is its id)."""
+        scope = path if path.startswith("/") else f"/subscriptions/{self._workspace_id.split('/')[2]}/{path}"
+        return list(self._pages(f"{self._base}{scope}?api-version={api_version}", f"list {path}"))
+
     def operation_error(self, operation_url: str) -> str:
         """Why a long-running operation failed: only its own URL says so. Empty if it can not be told."""
         if not operation_url or urlsplit(operation_url).netloc != urlsplit(self._base).netloc:
@@ -217,10 +222,13 @@ class ArmClient:
     def _list(
         self, path: str, *, missing_ok: bool = False, patiently: Patiently = at_once
     ) -> Iterable[Mapping[str, Any]]:
-        url = self._url(path)
+        return self._pages(self._url(path), f"list {path}", missing_ok=missing_ok, patiently=patiently)
+
+    def _pages(
+        self, url: str, doing: str, *, missing_ok: bool = False, patiently: Patiently = at_once
+    ) -> Iterable[Mapping[str, Any]]:
         while url:
-            ask = partial(self._request, "GET", url, f"list {path}", missing_ok=missing_ok)
-            page = patiently(ask) or {}
+            page = patiently(partial(self._request, "GET", url, doing, missing_ok=missing_ok)) or {}
             yield from page.get("value") or []
             url = page.get("nextLink") or ""
 

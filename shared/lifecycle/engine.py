@@ -104,8 +104,8 @@ class Lifecycle:
             work.note({f"{STATE}.after": str(after.state)})
             self.record(row, after, now)
 
-    def record(self, row: Versioned[Tuning], after: Tuning, now: datetime) -> None:
-        """Write what became of a tuning, wake it up again, publish what happened to it."""
+    def record(self, row: Versioned[Tuning], after: Tuning, now: datetime) -> bool:
+        """Write what became of a tuning, wake it up again, publish what happened to it; False if outrun."""
         before = row.value
         if after != before:
             try:
@@ -113,11 +113,12 @@ class Lifecycle:
             except RaceLostError:
                 log.info("tuning %s: somebody else was first; looking again", before.id)
                 self._look_after_the_winner(before.id)
-                return
+                return False
         if after.state is not before.state:
             self.telemetry.moved(before, after)
         self.events.publish_new(row)
         self.wake(after, now)
+        return True
 
     def wake(self, tuning: Tuning, now: datetime) -> None:
         """Send the message that makes the next look happen; ended ones need none, nor live ones without an error."""

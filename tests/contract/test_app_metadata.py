@@ -54,6 +54,7 @@ def test_every_function_of_the_design_is_there_with_its_trigger() -> None:
         "get_smoke_test": "httpTrigger",
         "get_training_curve": "httpTrigger",
         "replay_tuning": "httpTrigger",
+        "cancel_tuning": "httpTrigger",
         "list_endpoints": "httpTrigger",
         "idle_report": "httpTrigger",
         "dashboard": "httpTrigger",

@@ -35,6 +35,7 @@ _DEATHS = frozenset({Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.SLOW})
 FAULTS: Mapping[str, Set[Kind]] = {
     "JobFailed": frozenset({Kind.JOB_FAILS}),
     "JobCanceled": frozenset({Kind.JOB_CANCELED}),
+    "Canceled": frozenset({Kind.CANCELED}),
     "EndpointFailed": _CLOUD,
     "EndpointNotOurs": frozenset({Kind.SQUATTER}),
     "DeploymentFailed": _CLOUD,

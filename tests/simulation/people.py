@@ -40,8 +40,6 @@ class People:
     """When users called an endpoint last; our own smoke tests do not count."""
     replays: Counter[str] = field(default_factory=Counter)
     kept_since: dict[str, datetime] = field(default_factory=dict)
-    changed_at: dict[str, datetime] = field(default_factory=dict)
-    """When somebody changed an endpoint's tags, by name."""
 
     def follow(self, steps: tuple[Step, ...]) -> None:
         for step in steps:
@@ -107,6 +105,10 @@ class People:
             if tunings := sorted(tuning.id for tuning in self.truth.tunings() if tuning.ended):
                 self._replay(tunings[which % len(tunings)], as_newest=which % 3 == 0)
             return
+        if kind is Kind.CANCELED:
+            if tunings := sorted(tuning.id for tuning in self.truth.tunings() if not tuning.ended):
+                self._tell_app("cancel_tuning", tunings[which % len(tunings)])
+            return
         if kind is Kind.JOB_CANCELED:
             if running := sorted(name for name, job in self.truth.cloud.jobs.all.items() if not job.ended):
                 self._by_hand(lambda: self.truth.cloud.jobs.cancel(running[which % len(running)]))
@@ -120,9 +122,6 @@ class People:
         if kind is Kind.SQUATTER:
             self._squat(DATASETS[which % len(DATASETS)], in_this_workspace=which % 5 > 1)
             return
-        if kind is Kind.ORPHANED:
-            self._leave_an_orphan()
-            return
         endpoints = sorted(self.truth.our_endpoints())
         if not endpoints:
             return
@@ -130,22 +129,21 @@ class People:
         if kind is Kind.KEPT:
             if self._by_hand(lambda: self.truth.cloud.endpoints.patch_tags(chosen, {names.TAG_KEEP: "true"})):
                 self.kept_since[chosen] = self.world.now()
-        elif kind is Kind.CHANGED_BY_HAND:
-            if self._by_hand(lambda: self.truth.cloud.endpoints.patch_tags(chosen, {"team": f"team {which}"})):
-                self.changed_at[chosen] = self.world.now()
         elif kind is Kind.ENDPOINT_DELETED:
             self._delete_endpoint(chosen)
         else:
             self._delete_deployment(chosen, which)
 
     def _replay(self, tuning: str, *, as_newest: bool) -> None:
+        self.replays[tuning] += 1
+        self._tell_app("replay_tuning", tuning, {"as_newest": "true"} if as_newest else {})
+
+    def _tell_app(self, function: str, tuning: str, params: dict[str, str] | None = None) -> None:
         def answered(response: Response | None) -> None:
             status = "HTTP 500" if response is None else f"HTTP {response.status_code}"
-            self.world.trace.note("people", f"replay of {tuning}: {status}")
+            self.world.trace.note("people", f"{function} {tuning}: {status}")
 
-        self.replays[tuning] += 1
-        params = {"as_newest": "true"} if as_newest else {}
-        self.host.request("replay_tuning", {"id": tuning}, answered, params)
+        self.host.request(function, {"id": tuning}, answered, params or {})
 
     def _storm(self, times: int) -> None:
         """So many hints and so many copies of the planned look, for every tuning, whatever it is doing."""
@@ -178,14 +176,6 @@ class People:
         if free and self._by_hand(lambda: cloud.put(name, "somebody else's", STRANGERS_TAGS, {})):
             return
         self.world.scheduler.after(_AGAIN, lambda: self._squat(dataset, in_this_workspace=True))
-
-    def _leave_an_orphan(self) -> None:
-        """As of another storage account. Only where the ledger knows some endpoint: an empty one deletes nothing."""
-        workspace, dataset = self.truth.settings.workspace_id, "lost"
-        tags = {names.TAG_OWNER: names.owner(workspace), names.TAG_DATASET: dataset}
-        name = names.endpoint_name(workspace, dataset, 1)
-        if self.truth.records() and self.truth.cloud.endpoints.find(name) is None:
-            self._by_hand(lambda: self.truth.cloud.endpoints.put(name, "lost", tags, {}))
 
     def _delete_endpoint(self, name: str) -> bool:
         if self.truth.cloud.endpoints.find(name) is None:

@@ -38,6 +38,8 @@ R = "/mferp/managementfrontend/subscriptions/{s}/resourceGroups/{g}/providers/P/
         ("GET", "/history/v1.0/x/workspaces/{workspace}/runs/{run}/details", "RunHistory_GetDetails"),
         ("POST", "/history/v1.0/x/workspaces/{workspace}/rundata", "RunHistory_GetRunData"),
         ("POST", "/inference/{endpoint}/score", "Scoring_Score"),
+        ("GET", "/subscriptions/{s}/p/locations/{location}/usages", "Usages_List"),
+        ("GET", "/subscriptions/{s}/p/locations/{location}/vmSizes", "VirtualMachineSizes_List"),
         ("POST", "/what/nobody/knows", "POST /what/nobody/knows"),
     ],
 )

@@ -64,6 +64,12 @@ FAMILIES = (
         ("tests/integration/test_eventgrid_topics.py",),
     ),
     Family(
+        "Event Grid system topics",
+        r"/subscriptions/.+/providers/Microsoft\.EventGrid/systemTopics(/[^/]+/eventSubscriptions)?",
+        "the reference of Event Grid's REST API; read only",
+        ("tests/e2e/test_cli.py",),
+    ),
+    Family(
         "Event Grid validation",
         r"/eventgrid/eventsubscriptions/[^/]+/validate",
         "the handshake as the documentation has it",

@@ -299,7 +299,7 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "the sweep deletes without a time of grace",
         "shared/idle/rule.py",
-        "    if hours or now < deletes_at or series.end < deletes_at:",
+        "    if now < deletes_at or series.end < deletes_at:",
         "    if False:",
     ),
     Defect(
@@ -310,50 +310,20 @@ DEFECTS: tuple[Defect, ...] = (
     ),
     Defect(
         "the sweep believes an endpoint record that was written meanwhile",
-        "shared/idle/acting.py",
-        "        if row.value != record:",
-        "        if False:",
-    ),
-    Defect(
-        "the sweep ignores keep hours",
-        "shared/idle/policy.py",
-        "        return next((hours for hours in self.keep_hours if hours.contains(now)), None)",
-        "        return None",
-    ),
-    Defect(
-        "the sweep ignores what a version says about its idle time",
         "shared/idle/sweep.py",
-        "            return overridden(policy, facts.live.idle)",
-        "            return policy",
-    ),
-    Defect(
-        "the sweep takes changes by hand for none",
-        "shared/idle/memory.py",
-        "        return before if before.looks == looks else replace(before, looks=looks, changed_at=now)",
-        "        return before",
-    ),
-    Defect(
-        "an endpoint that no tuning uses is left where it is",
-        "shared/idle/gather.py",
-        '        orphan=_orphan(record, users, tunings) if ours else "",',
-        '        orphan="",',
-    ),
-    Defect(
-        "an endpoint whose tuning goes on is taken for an orphan",
-        "shared/idle/gather.py",
-        "    if any(not tuning.ended for tuning in known.values()):",
-        "    if False:",
+        "        if row.value != facts.record:",
+        "        if False:",
     ),
     Defect(
         "a throttled call ends the tuning",
         "shared/azureml/translate.py",
-        "    if status == 429:",
-        "    if status == -429:",
+        "_LATER = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})",
+        "_LATER = frozenset({408, 409, 423, 425, 500, 502, 503, 504})",
     ),
     Defect(
         "a conflict ends the tuning",
         "shared/azureml/translate.py",
-        "_LATER = frozenset({408, 409, 423, 425, 500, 502, 503, 504})",
-        "_LATER = frozenset({408, 423, 425, 500, 502, 503, 504})",
+        "_LATER = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})",
+        "_LATER = frozenset({408, 423, 425, 429, 500, 502, 503, 504})",
     ),
 )
