@@ -57,10 +57,9 @@ def left_over(
         if protected:
             found.append(LeftOver(deployment, "keep", f"{why}; {protected}", since))
             continue
-        deletes_at = policy.outside(since + grace)
-        waits = now < deletes_at or policy.kept_by(now) is not None
-        kind: Kind = "marked" if waits else "delete"
-        found.append(LeftOver(deployment, kind, why, since, max(deletes_at, policy.outside(now))))
+        deletes_at = policy.outside(max(since + grace, now))
+        kind: Kind = "delete" if deletes_at == now else "marked"
+        found.append(LeftOver(deployment, kind, why, since, deletes_at))
     return found
 
 

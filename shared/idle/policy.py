@@ -33,13 +33,13 @@ class Policy:
     def kept_by(self, now: datetime) -> WeeklyHours | None:
         return next((hours for hours in self.keep_hours if hours.contains(now)), None)
 
-    def outside(self, moment: datetime) -> datetime:
-        """The first moment from `moment` on that is in no keep hours; `moment` itself if there is none."""
+    def outside(self, moment: datetime) -> datetime | None:
+        """The first moment from `moment` on that is in no keep hours; None if there is none."""
         found = moment
         while hours := self.kept_by(found):
             end = hours.end(found)
             if end is None or end - moment > timedelta(days=8):
-                return moment
+                return None
             found = end
         return found
 

@@ -185,7 +185,7 @@ def _idle(facts: Facts, policy: Policy, now: datetime, idle: Verdict, series: Se
     counted = max(marked, facts.watched_since or now)
     deletes_at = policy.outside(max(counted + policy.grace, now) if hours else counted + policy.grace)
     waiting = replace(idle, kind="marked", deletes_at=deletes_at)
-    if hours or now < deletes_at or series.end < deletes_at:
+    if hours or deletes_at is None or now < deletes_at or series.end < deletes_at:
         return waiting
     if series.start > counted and series.end - series.start < policy.window:
         return replace(waiting, reason=f"{idle.reason}; the requests since its mark are not all known")

@@ -216,6 +216,15 @@ def test_marks_are_told_once_with_the_time_of_the_deletion_also_after_a_death(wo
     assert world.events.published[-1] == (UNMARKED, None)
 
 
+def test_a_mark_within_hours_that_never_end_announces_nothing(world: World) -> None:
+    world.add("chat", GRACE_OVER)
+    always = {"keep_hours": "Mon-Sun 00:00-24:00 UTC"}
+    world.ledger.tuning_rows["chat-v1"] = replace(world.ledger.tuning_rows["chat-v1"], idle=always)
+
+    assert sweeps(world, 2) == ["marked"]
+    assert world.events.published == []
+
+
 def orphan(world: World, tags: dict[str, str] = GRACE_OVER, **changes: object) -> None:
     """Beside a dataset that is in order: an endpoint of `lost`, of which the ledger knows nothing."""
     world.ledger.rows.setdefault("fine", Versioned(record("fine", name="fine-abc"), "1"))

@@ -299,7 +299,7 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "the sweep deletes without a time of grace",
         "shared/idle/rule.py",
-        "    if now < deletes_at or series.end < deletes_at:",
+        "    if hours or deletes_at is None or now < deletes_at or series.end < deletes_at:",
         "    if False:",
     ),
     Defect(
