@@ -7,7 +7,7 @@ STATE ?=
 SETTINGS ?=
 WORKERS ?= 2
 
-.PHONY: demo up cloud test simulate mutants crash crowd soak bench-localcloud bench-validation package check doctor infra policies setup clean
+.PHONY: demo up cloud test simulate mutants crash crowd soak bench-localcloud bench-sweep bench-validation package check doctor infra policies setup clean
 
 demo: setup
 	@$(PY) -m demo $(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
@@ -30,6 +30,10 @@ soak: setup
 
 bench-localcloud: setup
 	$(PY) -m benchmarks.localcloud
+
+# One idle sweep over 10, 100 and 1,000 endpoints.
+bench-sweep: setup
+	$(PY) -m benchmarks.sweep
 
 # Thousands of schedules with faults on all cores, or one of them with its trace, as small as it gets: SEED=123.
 SEEDS ?= 10000

@@ -58,6 +58,9 @@ class Day:
         for name, rows in (("train_sft", 20), ("test_sft", 4)):
             self.cloud.blobs.upload(names.DATASETS, f"{dataset}/{version}/{name}.jsonl", split(rows))
 
+    def upload_settings(self, dataset: str, version: str, content: dict[str, object]) -> None:
+        self.cloud.blobs.upload(names.DATASETS, f"{dataset}/{version}/tuning.json", json.dumps(content).encode())
+
     def pass_by(self, minutes: int) -> None:
         """Minute by minute: events arrive, queues are read, and every quarter of an hour the sweep runs."""
         with lent(self.services):
@@ -109,6 +112,35 @@ def test_a_dataset_becomes_a_live_endpoint_that_is_deleted_once_nobody_calls_it(
     wanted = ["preparing", "training", "registered", "deploying", "testing", "promoting", "live"]
     assert order == [*wanted, "cleaning_up", "retired"]
     assert all(lifetime.ended for lifetime in day.cloud.endpoints.lifetimes)
+
+
+def test_another_idle_time_of_a_version_counts_without_training_anew() -> None:
+    day = Day()
+    day.upload_settings("chats", "v1", {"idle": {"after_minutes": 600}})
+    day.upload("chats", "v1")
+    day.pass_by(120)
+    live = day.tuning("chats")
+    assert (live.state, live.idle) == (State.LIVE, {"after_minutes": 600})
+
+    day.upload_settings("chats", "v1", {"idle": {"grace_minutes": 15}})
+    day.pass_by(60)
+    assert day.tuning("chats").idle == {"grace_minutes": 15}
+    assert any("idle settings are now: grace_minutes 15" in entry.message for entry in day.tuning("chats").history)
+    assert len(day.cloud.jobs.all) == 1
+
+    day.pass_by(240)
+    assert day.tuning("chats").state is State.RETIRED
+
+
+def test_a_malformed_tuning_file_changes_no_idle_settings_of_what_is_live() -> None:
+    day = Day()
+    day.upload_settings("chats", "v1", {"idle": {"after_minutes": 600}})
+    day.upload("chats", "v1")
+    day.pass_by(120)
+
+    day.upload_settings("chats", "v1", {"idle": {"after_minutes": -1}})
+    day.pass_by(10)
+    assert day.tuning("chats").idle == {"after_minutes": 600}
 
 
 def test_an_endpoint_that_is_called_is_kept() -> None:

@@ -232,6 +232,28 @@ def test_a_batch_has_at_most_50_endpoints_and_fails_alone(server: HttpsServer) -
     assert "HTTP 429: Too many requests" in throttled.reason
 
 
+def test_a_thousand_endpoints_of_all_ages_take_a_call_for_fifty_of_them() -> None:
+    asked: list[tuple[int, datetime]] = []
+
+    class Quiet(RequestMetrics):
+        def __init__(self) -> None:
+            pass
+
+        def _read(self, ids: Sequence[str], start: datetime, end: datetime) -> dict[str, dict[datetime, float]]:
+            asked.append((len(ids), start))
+            minutes = {
+                start + timedelta(minutes=number): 0.0 for number in range((end - start) // timedelta(minutes=1))
+            }
+            return {item.lower(): minutes for item in ids}
+
+    ages = {endpoint_id(f"e{number}"): END - timedelta(minutes=1 + 1559 * number // 999) for number in range(1000)}
+
+    answer = Quiet().since(ages, END)
+
+    assert len(asked) == 20
+    assert all(isinstance(found, Series) and found.start == ages[item] for item, found in answer.items())
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 503])
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error": {"code": "C", "message": "M"}}'])
 def test_an_error_of_monitor_makes_endpoints_unavailable(server: HttpsServer, status: int, body: bytes) -> None:

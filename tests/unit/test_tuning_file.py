@@ -1,12 +1,12 @@
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.datasets.promotion import SmokeExpectations
-from shared.datasets.tuning_file import TuningFile, canonical, parse_tuning_file
+from shared.datasets.tuning_file import IdleSettings, TuningFile, canonical, parse_tuning_file
 from shared.errors import InvalidDatasetError
 
 
@@ -16,6 +16,34 @@ def refusal(data: bytes) -> str:
     assert caught.value.code == "InvalidTuningFile"
     assert caught.value.message.isprintable()
     return caught.value.message
+
+
+HOURS = "Mon–Fri 08:00–18:00 Europe/Berlin"
+IDLE = json.dumps({"idle": {"after_minutes": 240, "grace_minutes": 30.5, "keep_hours": HOURS}}).encode()
+
+
+def test_a_version_may_have_an_idle_time_of_its_own() -> None:
+    assert parse_tuning_file(IDLE).idle == IdleSettings(240, 30.5, HOURS)
+
+
+def test_idle_settings_are_no_part_of_what_a_tuning_stands_for() -> None:
+    assert canonical(parse_tuning_file(IDLE)) == canonical(TuningFile())
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (b'{"idle": {"after_minutes": 0}}', "idle.after_minutes must be a number above 0"),
+        (b'{"idle": {"grace_minutes": "1"}}', "idle.grace_minutes must be a number above 0"),
+        (b'{"idle": {"after_minutes": 99999999}}', "at most 43200"),
+        (b'{"idle": {"keep_hours": "always"}}', "idle.keep_hours: 'always' is no IANA time zone"),
+        (b'{"idle": {"keep_hours": ["Mon 08:00-18:00 UTC"]}}', "idle.keep_hours must be hours of the week"),
+        (b'{"idle": {"after": 5}}', "unknown key 'idle.after'"),
+        (b'{"idle": 5}', "idle must be an object"),
+    ],
+)
+def test_idle_settings_that_make_no_sense_are_refused(settings: bytes, problem: str) -> None:
+    assert problem in refusal(settings)
 
 
 def test_every_setting_is_read() -> None:
@@ -153,7 +181,7 @@ _json_values = st.recursive(
     max_leaves=10,
 )
 _keys = st.sampled_from(
-    ["base_model", "base_model_version", "parameters", "instance_count", "smoke", "finetune_instance_type", "x"]
+    ["base_model", "base_model_version", "parameters", "instance_count", "smoke", "idle", "finetune_instance_type", "x"]
 )
 _smoke_keys = st.sampled_from([*(item.name for item in fields(SmokeExpectations)), "y"])
 
@@ -172,7 +200,7 @@ def test_whatever_the_file_holds_it_is_read_or_refused(data: bytes) -> None:
     found = parsed_or_refused(data)
 
     if isinstance(found, TuningFile):
-        assert parse_tuning_file(canonical(found)) == found
+        assert parse_tuning_file(canonical(found)) == replace(found, idle=IdleSettings())
     else:
         assert found.code == "InvalidTuningFile"
         assert found.message.isprintable()
