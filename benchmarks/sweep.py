@@ -228,7 +228,7 @@ def in_a_process() -> Swept:
 
 
 def throttle(config: CloudConfig) -> None:
-    body = {"requests": ALLOWED, "request_seconds": WITHIN}
+    body = {"requests": ALLOWED, "request_seconds": WITHIN, "retry_after": True}
     address = f"{config.azure_url}/_localcloud/limits"
     httpx.post(address, json=body, verify=str(config.ca_file), trust_env=False).raise_for_status()
 

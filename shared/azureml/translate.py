@@ -15,7 +15,7 @@ from azure.core.exceptions import (
 
 from shared.errors import DroptuneError, PermanentError, ThrottledError, TransientError
 
-_LATER = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})
+_LATER = frozenset({408, 409, 423, 425, 500, 502, 503, 504})
 _NOT_ALLOWED = frozenset({401, 403})
 
 

@@ -29,6 +29,9 @@ GEN: Mapping[str, bytes] = {"tea": _rows("tea", TEST_ROWS, "test_gen")}
 SETTINGS: Mapping[str, bytes] = {
     "two epochs": b'{"parameters": {"num_train_epochs": "2"}}',
     "slow is bad": b'{"smoke": {"max_latency_seconds": 5}}',
+    "soon idle": b'{"idle": {"after_minutes": 25, "grace_minutes": 15}}',
+    "idle late": b'{"idle": {"after_minutes": 150}}',
+    "kept in the afternoon": b'{"idle": {"keep_hours": "Sun-Mon 15:00-18:30 Europe/Berlin"}}',
 }
 BAD_SETTINGS: Mapping[str, bytes] = {"no JSON": b"{", "unknown model": b'{"base_model": "no-such-model"}'}
 

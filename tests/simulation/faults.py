@@ -64,6 +64,8 @@ class Kind(StrEnum):
     SQUATTER = "somebody else takes our endpoint's name"
     CANCELED = "operator cancels a tuning"
     KEPT = "operator sets a keep mark"
+    ORPHANED = "endpoint of ours of which the ledger knows nothing"
+    CHANGED_BY_HAND = "operator changes an endpoint's tags"
 
 
 @dataclass(frozen=True, order=True)

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from shared import names
 from shared.datasets.identity import ContentIdentity, line_digest
+from shared.idle.hours import WeeklyHours
 from shared.lifecycle.perform import FILE_INPUTS
-from shared.lifecycle.records import EndpointStatus
+from shared.lifecycle.records import EndpointRecord, EndpointStatus
 from shared.lifecycle.smoke_stage import RESULT_FILE
 from shared.lifecycle.tuning import State, Tuning
 from shared.serving.smoke_report import SmokeReport
@@ -173,13 +175,32 @@ def only_what_is_idle_is_given_up(scene: Scene) -> Iterator[str]:
         yield f"endpoint {record.name} has a keep mark"
     called = scene.people.last_call.get(record.name)
     settings = scene.truth.settings
+    idle = _idle_settings(scene, record, who)
     known_until = who.started - timedelta(minutes=settings.metrics_delay_minutes) - MONITORS_DELAY - MAX_CLOCK_ERROR
-    window = who.started - timedelta(minutes=settings.idle_after_minutes) + MONITORS_DELAY + MAX_CLOCK_ERROR
+    window = who.started - timedelta(minutes=idle.get("after_minutes", 0.0)) + MONITORS_DELAY + MAX_CLOCK_ERROR
     if called is not None and window < called < known_until:
         yield f"endpoint {record.name} was called at {called:%H:%M:%S} and is given up as idle"
+    changed = scene.people.changed_at.get(record.name)
+    if changed is not None and window < changed < who.started - MAX_CLOCK_ERROR:
+        yield f"endpoint {record.name} was changed by hand at {changed:%H:%M:%S} and is given up as idle"
+    hours = WeeklyHours.parse(idle["keep_hours"]) if "keep_hours" in idle else None
+    if hours and all(
+        hours.contains(who.started + error) for error in (-MAX_CLOCK_ERROR, timedelta(0), MAX_CLOCK_ERROR)
+    ):
+        yield f"endpoint {record.name} is given up within its keep hours"
     for tenant in record.tenants:
         if tenant != record.live:
             yield f"endpoint {record.name} is given up while {tenant} uses it"
+
+
+def _idle_settings(scene: Scene, record: EndpointRecord, who: Invocation) -> dict[str, Any]:
+    """Those that a sweep must have known; nothing if they changed while it was running."""
+    live = scene.truth.tuning(record.live)
+    if live is None or any(
+        entry.at > who.started - MAX_CLOCK_ERROR for entry in live.history if "idle settings" in entry.message
+    ):
+        return {}
+    return {"after_minutes": scene.truth.settings.idle_after_minutes, **live.idle}
 
 
 def every_tuning_ends_or_waits_for_something(scene: Scene) -> Iterator[str]:

@@ -40,6 +40,8 @@ class People:
     """When users called an endpoint last; our own smoke tests do not count."""
     replays: Counter[str] = field(default_factory=Counter)
     kept_since: dict[str, datetime] = field(default_factory=dict)
+    changed_at: dict[str, datetime] = field(default_factory=dict)
+    """When somebody changed an endpoint's tags, by name."""
 
     def follow(self, steps: tuple[Step, ...]) -> None:
         for step in steps:
@@ -122,6 +124,9 @@ class People:
         if kind is Kind.SQUATTER:
             self._squat(DATASETS[which % len(DATASETS)], in_this_workspace=which % 5 > 1)
             return
+        if kind is Kind.ORPHANED:
+            self._leave_an_orphan()
+            return
         endpoints = sorted(self.truth.our_endpoints())
         if not endpoints:
             return
@@ -129,6 +134,9 @@ class People:
         if kind is Kind.KEPT:
             if self._by_hand(lambda: self.truth.cloud.endpoints.patch_tags(chosen, {names.TAG_KEEP: "true"})):
                 self.kept_since[chosen] = self.world.now()
+        elif kind is Kind.CHANGED_BY_HAND:
+            if self._by_hand(lambda: self.truth.cloud.endpoints.patch_tags(chosen, {"team": f"team {which}"})):
+                self.changed_at[chosen] = self.world.now()
         elif kind is Kind.ENDPOINT_DELETED:
             self._delete_endpoint(chosen)
         else:
@@ -176,6 +184,14 @@ class People:
         if free and self._by_hand(lambda: cloud.put(name, "somebody else's", STRANGERS_TAGS, {})):
             return
         self.world.scheduler.after(_AGAIN, lambda: self._squat(dataset, in_this_workspace=True))
+
+    def _leave_an_orphan(self) -> None:
+        """As of another storage account. Only where the ledger knows some endpoint: an empty one deletes nothing."""
+        workspace, dataset = self.truth.settings.workspace_id, "lost"
+        tags = {names.TAG_OWNER: names.owner(workspace), names.TAG_DATASET: dataset}
+        name = names.endpoint_name(workspace, dataset, 1)
+        if self.truth.records() and self.truth.cloud.endpoints.find(name) is None:
+            self._by_hand(lambda: self.truth.cloud.endpoints.put(name, "lost", tags, {}))
 
     def _delete_endpoint(self, name: str) -> bool:
         if self.truth.cloud.endpoints.find(name) is None:

@@ -53,6 +53,7 @@ SETTINGS = Settings(
     smoke_run_seconds=5,
     idle_after_minutes=60,
     idle_grace_minutes=30,
+    orphan_grace_minutes=30,
     poll_seconds=30,
     poll_max_seconds=180,
     idle_dry_run=False,

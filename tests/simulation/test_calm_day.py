@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import azure.functions as func
 
@@ -107,10 +107,17 @@ def test_a_dataset_becomes_a_live_endpoint_that_is_deleted_once_nobody_calls_it(
     assert day.tuning("chats").state is State.RETIRED
     assert day.cloud.endpoints.all == {}
     assert day.services.clients.ledger.endpoint("chats").value.status is EndpointStatus.NONE
-    states = [str(event.type).removeprefix("droptune.tuning.") for event in day.cloud.topic.published]
-    order = list(dict.fromkeys(states))
-    wanted = ["preparing", "training", "registered", "deploying", "testing", "promoting", "live"]
-    assert order == [*wanted, "cleaning_up", "retired"]
+    order = list(dict.fromkeys(str(event.type).removeprefix("droptune.") for event in day.cloud.topic.published))
+    states = ["preparing", "training", "registered", "deploying", "testing", "promoting", "live"]
+    marked = ["endpoint.marked", "endpoint.deleting"]
+    assert order == [*(f"tuning.{state}" for state in states), *marked, "tuning.cleaning_up", "tuning.retired"]
+    (announced,) = [event for event in day.cloud.topic.published if event.type == "droptune.endpoint.marked"]
+    (deleting,) = [event for event in day.cloud.topic.published if event.type == "droptune.endpoint.deleting"]
+    assert announced.subject == f"endpoints/{endpoint.name}"
+    assert announced.data is not None
+    deletes_at = datetime.fromisoformat(str(announced.data["deletes_at"]))
+    assert deleting.time is not None
+    assert deletes_at <= deleting.time <= deletes_at + timedelta(minutes=30)
     assert all(lifetime.ended for lifetime in day.cloud.endpoints.lifetimes)
 
 

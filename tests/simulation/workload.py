@@ -133,4 +133,7 @@ def draw_steps(dice: Dice, *, calm: bool) -> tuple[Step, ...]:
             steps.add(dice.between(0.5 * HOUR, 5 * HOUR), Strange(dice.below(1000)))
     if dice.chance(0.3):
         steps.add(dice.between(HOUR, 5 * HOUR), Look())
+    for kind in () if calm else (Kind.ORPHANED, Kind.CHANGED_BY_HAND):
+        if dice.chance(0.15):
+            steps.add(dice.between(HOUR, 7 * HOUR), Operate(kind, dice.below(1000)))
     return tuple(sorted(steps.found, key=lambda step: (step.at, step.id)))

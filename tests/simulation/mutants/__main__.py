@@ -33,6 +33,7 @@ _UNIT_TESTS = (
     "idle_metrics",
     "idle_rule",
     "idle_sweep",
+    "idle_sweep_safety",
     "smoke_test",
     "scoring",
 )
