@@ -153,6 +153,7 @@ def app_settings(config: CloudConfig) -> dict[str, str]:
         "ARM_ENDPOINT": config.azure_url,
         "METRICS_ENDPOINT": config.azure_url,
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"{config.azure_url}/_localcloud/telemetry",
+        "PRICES_ENDPOINT": f"{config.azure_url}/api/retail/prices",
         "LIFECYCLE_TOPIC_ENDPOINT": f"{config.azure_url}/eventgrid/topics/{LIFECYCLE_TOPIC}/api/events",
     }
 

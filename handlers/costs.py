@@ -10,6 +10,7 @@ blueprint = func.Blueprint()
 @blueprint.function_name("costs")
 @blueprint.route(route="costs", methods=["GET"])
 def costs(req: Request) -> Response:
+    from shared.costs.statement import last_requests
     from shared.services import services
 
     def answer() -> Response:
@@ -22,7 +23,7 @@ def costs(req: Request) -> Response:
                 headers = {"Content-Disposition": 'attachment; filename="costs.csv"'}
                 return Response(table, headers=headers, media_type="text/csv; charset=utf-8")
             if form == "json":
-                return json_answer(statement.costs(month, dataset))
+                return json_answer(statement.costs(month, dataset, last_requests(services().status.idle_report())))
         except ValueError as error:
             return error_answer(400, "BadRequest", str(error))
         return error_answer(400, "BadRequest", "format must be json or csv")

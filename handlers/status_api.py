@@ -116,6 +116,24 @@ def cancel_tuning(req: Request) -> Response:
     return answered(answer)
 
 
+@blueprint.function_name("allow_budget")
+@blueprint.route(route="tunings/{id}/allow-budget", methods=["POST"])
+def allow_budget(req: Request) -> Response:
+    from shared.errors import PermanentError
+    from shared.lifecycle import allowance
+    from shared.lifecycle.status import summary
+    from shared.services import services
+
+    def answer() -> Response:
+        try:
+            tuning = allowance.allow_budget(services().lifecycle, req.path_params["id"])
+        except PermanentError as error:
+            return error_answer(404 if error.code == "NotFound" else 409, error.code, error.message)
+        return json_answer(summary(tuning), status=202)
+
+    return answered(answer)
+
+
 @blueprint.function_name("list_endpoints")
 @blueprint.route(route="endpoints", methods=["GET"])
 def list_endpoints(req: Request) -> Response:

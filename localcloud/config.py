@@ -138,8 +138,8 @@ PRICES = {
     "Standard_F2s_v2": 0.085,
     "Standard_F4s_v2": 0.169,
 }
-"""Dollars per instance and hour, in the order of the list prices of Linux machines. The cost is simulated: who
-compares it with a bill configures the prices of that bill.
+"""Dollars per instance and hour: the price list of this cloud and what it charges. Made up, of the size of what such
+machines cost, and nobody's offer: who compares the simulated cost with a bill configures the prices of that bill.
 """
 
 

@@ -37,6 +37,7 @@ _OTHERS = {
     "GET /metadata/endpoints": "CloudMetadata_List",
     "GET " + _TRACKING + "/runs/get": "MLflow_GetRun",
     "GET " + _TRACKING + "/metrics/get-history": "MLflow_GetMetricHistory",
+    "GET /api/retail/prices": "RetailPrices_List",
     "POST /inference/{endpoint}/score": "Scoring_Score",
     "POST /eventgrid/topics/{name}/api/events": "Topics_PublishEvents",
     "GET /eventgrid/eventsubscriptions/{name}/validate": "EventSubscriptions_Validate",

@@ -1,6 +1,6 @@
 """`python -m localcloud.server --config STATE_DIR/cloud.json`: the whole emulated cloud but storage, one process.
 
-HTTPS on the port `azure` for Azure ML, Monitor and Event Grid; HTTP on the port `identity`, as the
+HTTPS on the port `azure` for Azure ML, Monitor, Event Grid and the price list; HTTP on the port `identity`, as the
 managed-identity endpoint of App Service is.
 """
 
@@ -29,6 +29,7 @@ from localcloud.injection import Injection
 from localcloud.listener import listener
 from localcloud.monitor import Monitor
 from localcloud.outbox import Outbox
+from localcloud.prices import RetailPrices
 from localcloud.request_log import RequestLog
 from localcloud.routing import CloudRouter, operations_of
 from localcloud.store import Store
@@ -68,7 +69,8 @@ class Server:
         self.azureml = AzureML(config, self._store, Outbox(self._store, events), runners or Runners())
         self.monitor = Monitor(self.azureml.usage, self.azureml.endpoints.existed)
         faults, requests = faults or Faults(), RequestLog()
-        cloud = [*self.azureml.routes, *self.monitor.routes, *more_routes]
+        prices = RetailPrices(config.prices, config.azure_url)
+        cloud = [*self.azureml.routes, *self.monitor.routes, *prices.routes, *more_routes]
         controls = control.routes(
             self.azureml,
             self.monitor,

@@ -191,6 +191,16 @@ class Settings:
         "that authentication is off, nobody may.",
         False,
     )
+    monthly_budget: float = _setting(
+        "A new deployment waits if this month's cost, until its end and at the current rates, would exceed this. "
+        "0: no budget.",
+        0.0,
+        minimum=0,
+    )
+    budget_deadline_hours: float = _setting(
+        "Deadline of `waiting_for_budget`; a month, so that the next budget is seen.", 744.0, minimum=0
+    )
+
     lifecycle_topic_endpoint: str = _setting(
         "Endpoint of the Event Grid topic for lifecycle events; empty: none are published.", ""
     )

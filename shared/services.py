@@ -15,6 +15,7 @@ from shared.azureml.sdk import SdkClient
 from shared.blobs import Blobs
 from shared.clock import utc_now
 from shared.config import Settings, settings
+from shared.costs.books import Books
 from shared.costs.prices import Prices
 from shared.costs.retail import RetailPrices
 from shared.costs.statement import Statement
@@ -79,6 +80,7 @@ class Services:
                 self.settings.workspace_id,
                 (lambda: self._publisher) if self.settings.lifecycle_topic_endpoint else None,
             ),
+            books=self.books,
             clock=self.clock,
             telemetry=self.telemetry,
         )
@@ -90,6 +92,11 @@ class Services:
         from shared.telemetry.start import telemetry
 
         return telemetry(self.settings, self._credential)
+
+    @functools.cached_property
+    def books(self) -> Books:
+        owner = names.owner(self.settings.workspace_id)
+        return Books(self._ledger, self._arm, self.prices, self.clock, owner)
 
     @functools.cached_property
     def intake(self) -> Intake:
@@ -129,7 +136,7 @@ class Services:
 
     @functools.cached_property
     def statement(self) -> Statement:
-        return Statement(self.settings, self._ledger, self.clock)
+        return Statement(self.settings, self._ledger, self.clock, self.lifecycle.budget)
 
     @functools.cached_property
     def dashboard(self) -> Dashboard:

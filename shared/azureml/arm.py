@@ -13,7 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from shared.azureml.parse import parse_deployment, parse_endpoint, parse_job, run_errors
+from shared.azureml.parse import (
+    operation_end,
+    parse_deployment,
+    parse_endpoint,
+    parse_job,
+    run_errors,
+    run_times,
+)
 from shared.azureml.resources import DeploymentRequest, Job, MetricPoint, OnlineDeployment, OnlineEndpoint
 from shared.azureml.run_metrics import RunMetrics
 from shared.azureml.translate import translated
@@ -22,7 +29,10 @@ from shared.idle.patience import Patiently, at_once
 from shared.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from azure.core.credentials import TokenCredential
+    from azure.core.rest import HttpResponse
     from azure.mgmt.core import ARMPipelineClient
 
 API_VERSION = "2024-01-01-preview"
@@ -94,9 +104,12 @@ class ArmClient:
         """
         self._send("PATCH", f"onlineEndpoints/{quote(name)}", f"tag endpoint {name}", {"tags": dict(tags)})
 
-    def delete_endpoint(self, name: str) -> None:
-        """Begin the deletion of an endpoint with all of its deployments; absent is fine."""
-        self._send("DELETE", f"onlineEndpoints/{quote(name)}", f"delete endpoint {name}", missing_ok=True)
+    def delete_endpoint(self, name: str) -> str:
+        """Begin the deletion of an endpoint with all of its deployments; absent is fine.
+
+        Returns the operation's URL, empty if there is none.
+        """
+        return self._delete(f"onlineEndpoints/{quote(name)}", f"delete endpoint {name}")
 
     def endpoint_key(self, name: str) -> str:
         body = self._send("POST", f"onlineEndpoints/{quote(name)}/listKeys", f"list keys of {name}")
@@ -130,9 +143,10 @@ class ArmClient:
         path = f"onlineEndpoints/{quote(request.endpoint)}/deployments/{quote(request.name)}"
         self._send("PUT", path, f"create deployment {request.name}", body)
 
-    def delete_deployment(self, endpoint: str, name: str) -> None:
+    def delete_deployment(self, endpoint: str, name: str) -> str:
+        """Begin its deletion; absent is fine. Returns the operation's URL, empty if there is none."""
         path = f"onlineEndpoints/{quote(endpoint)}/deployments/{quote(name)}"
-        self._send("DELETE", path, f"delete deployment {name}", missing_ok=True)
+        return self._delete(path, f"delete deployment {name}")
 
     def deployment_logs(self, endpoint: str, name: str, lines: int) -> str:
         path = f"onlineEndpoints/{quote(endpoint)}/deployments/{quote(name)}/getLogs"
@@ -146,18 +160,30 @@ class ArmClient:
 
     def operation_error(self, operation_url: str) -> str:
         """Why a long-running operation failed: only its own URL says so. Empty if it can not be told."""
-        if not operation_url or urlsplit(operation_url).netloc != urlsplit(self._base).netloc:
-            return ""
-        body = self._request("GET", operation_url, "read operation", missing_ok=True)
-        error = (body or {}).get("error") or {}
+        error = self._operation(operation_url).get("error") or {}
         return ": ".join(str(error[key]) for key in ("code", "message") if error.get(key))
+
+    def operation_end(self, operation_url: str) -> datetime | None:
+        """When a long-running operation ended well; None if it did not, or if it can not be told."""
+        return operation_end(self._operation(operation_url))
+
+    def run_times(self, name: str) -> tuple[datetime | None, datetime | None]:
+        """Start and end of a job, as far as run history tells them."""
+        request = {"runId": name, "selectRunMetadata": True}
+        answer = self._request("POST", f"{self._runs()}/rundata", "read run", request, missing_ok=True) or {}
+        return run_times(answer.get("runMetadata") or {})
+
+    def _operation(self, url: str) -> Mapping[str, Any]:
+        if not url or urlsplit(url).netloc != urlsplit(self._base).netloc:
+            return {}
+        return self._request("GET", url, "read operation", missing_ok=True) or {}
 
     def _job_error(self, name: str) -> str:
         """Azure ML's message for a failed run; jobs themselves carry none, run history does.
 
         A pipeline's own message only names the nodes that failed; why is in its details, or with its child runs.
         """
-        runs = f"{self._history()}/history/v1.0{self._workspace_id}"
+        runs = self._runs()
         request = {"runId": name, "selectRunMetadata": True}
         answer = self._request("POST", f"{runs}/rundata", "read run", request, missing_ok=True) or {}
         own, causes = run_errors(answer.get("runMetadata") or {})
@@ -167,6 +193,9 @@ class ArmClient:
                 message, details = run_errors(child)
                 causes.extend(details or ([message] if message else []))
         return "; ".join(dict.fromkeys(causes)) or own
+
+    def _runs(self) -> str:
+        return f"{self._history()}/history/v1.0{self._workspace_id}"
 
     def _history(self) -> str:
         if not self._history_url:
@@ -243,26 +272,36 @@ class ArmClient:
     ) -> Mapping[str, Any]:
         return self._request(method, self._url(path), doing, body, missing_ok=missing_ok) or {}
 
+    def _delete(self, path: str, doing: str) -> str:
+        response = self._respond("DELETE", self._url(path), doing, missing_ok=True)
+        return "" if response is None else str(response.headers.get("Azure-AsyncOperation") or "")
+
     def _request(
         self, method: str, url: str, doing: str, body: Any = None, *, missing_ok: bool = False
     ) -> Mapping[str, Any] | None:
-        from azure.core.exceptions import HttpResponseError
-        from azure.core.rest import HttpRequest
-
-        request = HttpRequest(method, url, json=body) if body is not None else HttpRequest(method, url)
-        with translated(doing):
-            response = self._pipeline().send_request(request)
-            if response.status_code == 404 and missing_ok:
-                return None
-            if response.status_code >= 400:
-                raise HttpResponseError(response=response)
-        if not response.content or response.content.strip() == b"null":
+        response = self._respond(method, url, doing, body, missing_ok=missing_ok)
+        if response is None or not response.content or response.content.strip() == b"null":
             return None
         try:
             parsed = response.json()
         except ValueError as error:
             raise TransientError(f"{doing}: the answer is no JSON") from error
         return parsed if isinstance(parsed, dict) else None
+
+    def _respond(
+        self, method: str, url: str, doing: str, body: Any = None, *, missing_ok: bool = False
+    ) -> HttpResponse | None:
+        from azure.core.exceptions import HttpResponseError
+        from azure.core.rest import HttpRequest
+
+        request = HttpRequest(method, url, json=body) if body is not None else HttpRequest(method, url)
+        with translated(doing):
+            response: HttpResponse = self._pipeline().send_request(request)
+            if response.status_code == 404 and missing_ok:
+                return None
+            if response.status_code >= 400:
+                raise HttpResponseError(response=response)
+        return response
 
     def _pipeline(self) -> ARMPipelineClient[Any, Any]:
         with self._lock:

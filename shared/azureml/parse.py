@@ -16,6 +16,7 @@ def parse_job(body: Mapping[str, Any], error: str = "") -> Job:
         status=str(properties.get("status") or "Unknown"),
         tags=_strings(properties.get("tags")),
         error=error,
+        created_at=_time((body.get("systemData") or {}).get("createdAt")),
     )
 
 
@@ -52,6 +53,19 @@ def parse_deployment(endpoint: str, body: Mapping[str, Any]) -> OnlineDeployment
         created_at=_time(system.get("createdAt")),
         operation_url=_operation_url(properties),
     )
+
+
+def operation_end(body: Mapping[str, Any]) -> datetime | None:
+    """When a long-running operation ended well; of one that goes on, the year is 1."""
+    if body.get("status") != "Succeeded":
+        return None
+    ended = _time(body.get("endTime"))
+    return ended if ended is not None and ended.year > 1 else None
+
+
+def run_times(run: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
+    """Start and end of a run in run history."""
+    return _time(run.get("startTimeUtc")), _time(run.get("endTimeUtc"))
 
 
 def run_errors(run: Mapping[str, Any]) -> tuple[str, list[str]]:

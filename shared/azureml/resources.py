@@ -18,6 +18,7 @@ class Job:
     status: str
     tags: Mapping[str, str]
     error: str = ""
+    created_at: datetime | None = None
 
     @property
     def ended(self) -> bool:

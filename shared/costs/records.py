@@ -44,6 +44,8 @@ class CostRecord:
     ended: datetime | None = None
     exact: bool = True
     """Whether `ended` is Azure's own time."""
+    operation: str = ""
+    """URL of its last operation while nobody deleted it."""
     deletions: tuple[str, ...] = ()
     """URLs of the operations that delete it: they tell when that was over."""
     retired: bool = False
@@ -53,7 +55,9 @@ class CostRecord:
 
     @property
     def key(self) -> str:
-        """A second one of the same name begins at another time."""
+        """A second deployment of the same name begins at another time; the name of a job is never used again."""
+        if self.kind is Kind.JOB:
+            return f"{self.kind}.{self.name}"
         return f"{self.kind}.{self.name.replace('/', '.')}.{self.began.astimezone(UTC):%Y%m%dT%H%M%S%f}"
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.costs.months import Month
@@ -12,10 +13,10 @@ from shared.costs.report import CostReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from shared.clock import Clock
     from shared.config import Settings
+    from shared.costs.budget_keeper import BudgetKeeper
     from shared.costs.report import Amounts, EndpointCost, Line
     from shared.lifecycle.ledger import Ledger
 
@@ -37,6 +38,7 @@ class Statement:
     settings: Settings
     ledger: Ledger
     clock: Clock
+    budget: BudgetKeeper
 
     def report(self, dataset: str = "") -> CostReport:
         records = tuple(row.value for row in self.ledger.costs(dataset))
@@ -53,6 +55,7 @@ class Statement:
             "as_of": report.now.isoformat(),
             "total": [{"currency": of, **_shown(amounts)} for of, amounts in sorted(report.totals(lines).items())],
             "costs": [_line(line) for line in lines],
+            "budget": self.budget.shown(report.now),
             "endpoints": [_endpoint(item) for item in report.endpoints(last_requests or {})],
         }
 
@@ -68,6 +71,12 @@ class Statement:
                 [str(line.month), as_text(line.dataset), line.currency, *(shown[name] for name in _COLUMNS)]
             )
         return text.getvalue()
+
+
+def last_requests(sweep: Mapping[str, Any] | None) -> dict[str, datetime]:
+    """By endpoint, as the last idle sweep saw it: what is idle was called last when its idleness began."""
+    found = {item["name"]: item.get("idle_since") for item in (sweep or {}).get("endpoints", ())}
+    return {name: datetime.fromisoformat(since) for name, since in found.items() if since}
 
 
 def as_text(cell: str) -> str:

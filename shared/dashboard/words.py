@@ -56,6 +56,7 @@ def badge(state: State) -> Html:
 _TONES = {
     **dict.fromkeys(State, "active"),
     State.QUEUED: "waiting",
+    State.WAITING_FOR_BUDGET: "waiting",
     State.LIVE: "good",
     State.REJECTED: "bad",
     State.FAILED: "bad",

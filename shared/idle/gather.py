@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from shared.lifecycle.records import EndpointRecord
     from shared.lifecycle.tuning import Tuning
 
+_ON_ITS_WAY = UNFINISHED - {State.WAITING_FOR_BUDGET}
+"""What waits for money uses no endpoint, and keeps none from being deleted that costs some."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
@@ -75,7 +78,7 @@ def _facts(endpoint: OnlineEndpoint, record: EndpointRecord | None, tunings: Map
         orphan=_orphan(record, users, tunings) if ours else "",
         ledger_empty=not seen.records,
         unfinished=tuple(
-            tuning.id for tuning in tunings.values() if tuning.dataset == dataset and tuning.state in UNFINISHED
+            tuning.id for tuning in tunings.values() if tuning.dataset == dataset and tuning.state in _ON_ITS_WAY
         )
         if ours and dataset
         else (),

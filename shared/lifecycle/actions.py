@@ -51,6 +51,18 @@ class RegisterModel:
 
 
 @dataclass(frozen=True)
+class AwaitBudget:
+    """Its deployment would cost more than what is left of the month's budget."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class TakeBudget:
+    """It fits again: back to `registered`, where everybody counts it, and it asks once more."""
+
+
+@dataclass(frozen=True)
 class JoinEndpoint:
     """Become a tenant of the dataset's endpoint; `new_generation` if the one in the record is gone."""
 
@@ -157,6 +169,8 @@ Action = (
     | ClaimSlot
     | SubmitJob
     | RegisterModel
+    | AwaitBudget
+    | TakeBudget
     | JoinEndpoint
     | CreateEndpoint
     | CreateDeployment

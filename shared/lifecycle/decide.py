@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.azureml.resources import Job, OnlineDeployment, OnlineEndpoint
+from shared.costs.sightings import Sighting
 from shared.idle.marks import keep_reason
 from shared.lifecycle.actions import (
     Action,
+    AwaitBudget,
     BecomeLive,
     CancelJob,
     ClaimPromotion,
@@ -33,6 +35,7 @@ from shared.lifecycle.actions import (
     SetTraffic,
     StartSmokeTest,
     SubmitJob,
+    TakeBudget,
     Wait,
     WatchCanary,
 )
@@ -52,6 +55,8 @@ class CopyState(StrEnum):
 class Observed:
     """What was seen in the cloud and the ledger; only what the tuning's state needs is filled in."""
 
+    over_budget: str = ""
+    """Why a deployment has to wait for the month's budget; empty: it has not to."""
     copies: Mapping[str, CopyState] = field(default_factory=dict)
     slot: SlotView | None = None
     """None: jobs are not limited."""
@@ -62,6 +67,8 @@ class Observed:
     """Whether the endpoint carries our tag."""
     deployment: OnlineDeployment | None = None
     other_deployments: tuple[str, ...] = ()
+    sighting: Sighting | None = None
+    """The endpoint with all of its deployments, if those were looked at: for the books."""
     failure: str = ""
     """Azure ML's reason of a failed operation."""
     live: Tuning | None = None
@@ -143,6 +150,8 @@ def _training(tuning: Tuning, observed: Observed) -> Action:
 
 
 def _registered(_: Tuning, observed: Observed) -> Action:
+    if observed.over_budget:
+        return AwaitBudget(observed.over_budget)
     record, endpoint = _record(observed), observed.endpoint
     if record.status is EndpointStatus.DELETING:
         if endpoint is not None:
@@ -152,6 +161,10 @@ def _registered(_: Tuning, observed: Observed) -> Action:
         return Wait(f"endpoint {endpoint.name} is being deleted by somebody else")
     vanished = record.status is EndpointStatus.ACTIVE and endpoint is None and bool(record.live)
     return JoinEndpoint(new_generation=vanished)
+
+
+def _waiting_for_budget(_: Tuning, observed: Observed) -> Action:
+    return Wait(observed.over_budget) if observed.over_budget else TakeBudget()
 
 
 def _deploying(tuning: Tuning, observed: Observed) -> Action:
@@ -367,6 +380,7 @@ _RULES = {
     State.QUEUED: _queued,
     State.TRAINING: _training,
     State.REGISTERED: _registered,
+    State.WAITING_FOR_BUDGET: _waiting_for_budget,
     State.DEPLOYING: _deploying,
     State.TESTING: _testing,
     State.CANARY: _canary,

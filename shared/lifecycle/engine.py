@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared import names
+from shared.costs.budget_keeper import BudgetKeeper
 from shared.errors import PermanentError, RaceLostError, TransientError
 from shared.idle.series import Unavailable
 from shared.lifecycle.actions import Action, Nothing
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from shared.blobs import Blobs
     from shared.clock import Clock
     from shared.config import Settings
+    from shared.costs.books import Books
     from shared.lifecycle.canary_metrics import CanaryMetrics
-    from shared.lifecycle.decide import Deadlines
+    from shared.lifecycle.decide import Deadlines, Observed
     from shared.lifecycle.events import LifecycleEvents
     from shared.lifecycle.ledger import Ledger, Versioned
     from shared.lifecycle.queues import WakeUps
@@ -48,6 +50,7 @@ def stage_deadlines(settings: Settings) -> Deadlines:
         State.QUEUED: timedelta(hours=settings.queued_deadline_hours),
         State.TRAINING: timedelta(hours=settings.training_deadline_hours),
         State.REGISTERED: deploying,
+        State.WAITING_FOR_BUDGET: timedelta(hours=settings.budget_deadline_hours),
         State.DEPLOYING: deploying,
         State.TESTING: testing,
         State.CANARY: timedelta(hours=settings.canary_deadline_hours),
@@ -75,6 +78,7 @@ class Lifecycle:
     blobs: Blobs
     canary_metrics: CanaryMetrics
     events: LifecycleEvents
+    books: Books
     clock: Clock
     telemetry: Telemetry = field(default_factory=Telemetry)
 
@@ -145,7 +149,8 @@ class Lifecycle:
         deadlines = stage_deadlines(self.settings)
         action: Action | None = None
         try:
-            observed, record = self._observer.observe(tuning)
+            observed, record = self._observer.observe(tuning, now)
+            self._tell_the_books(tuning, observed, now)
             action = decide(tuning, observed, now, deadlines)
             if not isinstance(action, Nothing):
                 log.info("tuning %s is %s: %s", tuning.id, tuning.state, action)
@@ -167,6 +172,13 @@ class Lifecycle:
             log.exception("tuning %s is %s: unexpected error number %d", tuning.id, tuning.state, tuning.errors + 1)
             return self.unexpected(tuning, error, now)
 
+    def _tell_the_books(self, tuning: Tuning, observed: Observed, now: datetime) -> None:
+        """Before anything is done about it: what is deleted next must have been in them."""
+        if observed.sighting is not None:
+            self.books.endpoint_seen(tuning.dataset, observed.sighting, tuning)
+        if observed.job is not None:
+            self.books.job_seen(tuning, observed.job, now)
+
     def unexpected(self, tuning: Tuning, error: Exception, now: datetime) -> Tuning:
         """An error that nobody foresaw is tried again a few times, then it is the reason of the failure."""
         text = f"{type(error).__name__}: {error}"[:500]
@@ -186,7 +198,8 @@ class Lifecycle:
     @property
     def _observer(self) -> Observer:
         owner = names.owner(self.settings.workspace_id)
-        return Observer(self.arm, self.ledger, self.blobs, owner, self.settings.max_active_jobs, self._canary)
+        jobs = self.settings.max_active_jobs
+        return Observer(self.arm, self.ledger, self.blobs, owner, jobs, self._canary, self.budget)
 
     def _canary(self, tuning: Tuning, endpoint: OnlineEndpoint, live: Tuning) -> CanaryView:
         policy, since, now = policy_of(self.settings, tuning.canary_settings), tuning.canary_since, self.clock()
@@ -199,7 +212,13 @@ class Lifecycle:
 
     @property
     def _performer(self) -> Performer:
-        return Performer(self.settings, self.arm, self.sdk, self.ledger, self.blobs, self.wake_ups, self.slots)
+        return Performer(
+            self.settings, self.arm, self.sdk, self.ledger, self.blobs, self.wake_ups, self.slots, self.books
+        )
+
+    @property
+    def budget(self) -> BudgetKeeper:
+        return BudgetKeeper(self.settings, self.ledger, self.books.prices)
 
     @property
     def slots(self) -> SlotKeeper:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from shared.azureml.sdk import SdkClient
     from shared.blobs import Blobs
     from shared.config import Settings
+    from shared.costs.books import Books
     from shared.lifecycle.canary import CanaryView
     from shared.lifecycle.decide import Observed
     from shared.lifecycle.ledger import Ledger
@@ -56,6 +57,7 @@ class Performer:
     blobs: Blobs
     wake_ups: WakeUps
     slots: SlotKeeper
+    books: Books
 
     def perform(
         self,
@@ -92,6 +94,11 @@ class Performer:
                 return tuning.moved(State.PROMOTING, now, message, outcome=None, reason=None, failed_stage=None)
             case actions.CancelJob():
                 return self._cancel_job(tuning, now)
+            case actions.AwaitBudget(why):
+                waiting = tuning.moved(State.WAITING_FOR_BUDGET, now, why)
+                return waiting.waiting(now, self.patience(waiting), why)
+            case actions.TakeBudget():
+                return tuning.moved(State.REGISTERED, now, "its deployment is within the month's budget")
             case actions.RejoinEndpoint():
                 return tuning.moved(State.REGISTERED, now, f"endpoint {tuning.endpoint} is no more; taking the next")
             case actions.StartSmokeTest():
@@ -102,7 +109,8 @@ class Performer:
             case actions.CreateDeployment():
                 return self._create_deployment(tuning, now)
             case actions.DeleteDeployment():
-                self.arm.delete_deployment(tuning.endpoint, tuning.deployment)
+                operation = self.arm.delete_deployment(tuning.endpoint, tuning.deployment)
+                self.books.deleting(tuning, operation, tuning.deployment)
                 return tuning.waiting(now, self.patience(tuning)).noted(now, f"deleting deployment {tuning.deployment}")
             case actions.SetTraffic(traffic):
                 assert observed.endpoint is not None
@@ -130,7 +138,7 @@ class Performer:
 
     def patience(self, tuning: Tuning) -> float:
         """Seconds until the next look: long where an event or a wake-up comes, else growing from look to look."""
-        if tuning.state in (State.QUEUED, State.TRAINING):
+        if tuning.state in (State.QUEUED, State.TRAINING, State.WAITING_FOR_BUDGET):
             return self.settings.training_look_minutes * 60
         first = self.settings.poll_seconds
         return min(first * 1.5 ** min(tuning.looks, 20), max(first, self.settings.poll_max_seconds))
@@ -259,7 +267,7 @@ class Performer:
     def _delete_endpoint(self, tuning: Tuning, record: Versioned[EndpointRecord], now: datetime) -> Tuning:
         if record.value.name == tuning.endpoint and record.value.status is not EndpointStatus.DELETING:
             self.ledger.put(replace(record, value=replace(record.value, status=EndpointStatus.DELETING)))
-        self.arm.delete_endpoint(tuning.endpoint)
+        self.books.deleting(tuning, self.arm.delete_endpoint(tuning.endpoint))
         return tuning.waiting(now, self.patience(tuning)).noted(now, f"deleting endpoint {tuning.endpoint}")
 
     def _finish(

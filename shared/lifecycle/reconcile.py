@@ -30,13 +30,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ReconcileReport:
-    """How many were woken up, of each kind, and what went wrong on the way. `slots`: of those that wait for one."""
+    """How many were woken up, of each kind, and what went wrong on the way. `slots`: of those that wait for one.
+
+    `costs`: records of what was held that changed.
+    """
 
     versions: int
     tunings: int
     endpoints: int
     slots: int
     events: int
+    costs: int
     errors: tuple[str, ...]
 
 
@@ -57,7 +61,8 @@ class Reconciler:
         endpoints = self._endpoints(rows, records, errors)
         slots = self._slots(slots_row, rows, errors)
         events = self._events(rows, errors)
-        report = ReconcileReport(versions, tunings, endpoints, slots, events, tuple(errors))
+        costs = self._costs(rows, errors)
+        report = ReconcileReport(versions, tunings, endpoints, slots, events, costs, tuple(errors))
         log.info("reconcile: %s", report)
         self.lifecycle.telemetry.states(Counter(row.value.state for row in rows.values()))
         return report
@@ -155,6 +160,11 @@ class Reconciler:
     def _events(self, rows: dict[str, Versioned[Tuning]], errors: list[str]) -> int:
         late = [row for row in rows.values() if self.lifecycle.events.unpublished(row.value)]
         return sum(_guarded(partial(self.lifecycle.events.publish_new, row), errors) for row in late)
+
+    def _costs(self, rows: dict[str, Versioned[Tuning]], errors: list[str]) -> int:
+        """Deployments and jobs that vanished, or came, without the lifecycle having looked at them."""
+        books, tunings = self.lifecycle.books, {key: row.value for key, row in rows.items()}
+        return _guarded(lambda: books.balance(tunings, errors), errors)
 
     def _overdue(self, wake_at: datetime, now: datetime) -> bool:
         return now - wake_at > timedelta(seconds=self.lifecycle.settings.overdue_seconds)

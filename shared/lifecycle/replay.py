@@ -92,6 +92,7 @@ def resumed(tuning: Tuning, job: Job | None, now: datetime) -> Tuning:
         "canary_since": None,
         "endpoint": "",
         "deployment": "",
+        "budget_exempt": False,
         "trace": begun(tuning.id, now),
     }
     if tuning.model_id:

@@ -72,7 +72,7 @@ class SmokeStage:
             observer = Observer(
                 lifecycle.arm, lifecycle.ledger, lifecycle.blobs, owner(lifecycle.settings.workspace_id)
             )
-            observed, _ = observer.observe(tuning)
+            observed, _ = observer.observe(tuning, now)
             action = decide(tuning, observed, now, stage_deadlines(lifecycle.settings))
             if isinstance(action, CleanUp):
                 return cleaning_up(tuning, action.outcome, action.reason, now)

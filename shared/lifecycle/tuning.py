@@ -21,6 +21,8 @@ class State(StrEnum):
     """Ready for its job; as many jobs as allowed are running, the older tunings' first."""
     TRAINING = "training"
     REGISTERED = "registered"
+    WAITING_FOR_BUDGET = "waiting_for_budget"
+    """Its deployment would exceed what may be spent this month."""
     DEPLOYING = "deploying"
     TESTING = "testing"
     CANARY = "canary"
@@ -147,6 +149,8 @@ class Tuning:
     """When an operator wished to return to it; None: when it was created."""
     attempt: int = 1
     """Counts replays of the training; part of the job's and the model version's name."""
+    budget_exempt: bool = False
+    """An operator allowed its deployment beyond the month's budget."""
     deploy_attempt: int = 1
     """Counts replays of the deployment; part of the deployment's name."""
     job: str = ""

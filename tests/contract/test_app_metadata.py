@@ -67,6 +67,7 @@ def test_every_function_of_the_design_is_there_with_its_trigger() -> None:
         "dashboard_sign_in": "httpTrigger",
         "dashboard_act": "httpTrigger",
         "costs": "httpTrigger",
+        "allow_budget": "httpTrigger",
     }
 
 

@@ -12,6 +12,7 @@ from localcloud import identity
 from localcloud.azureml import AzureML, Runners
 from localcloud.eventgrid import EventGrid
 from localcloud.monitor import Monitor
+from localcloud.prices import RetailPrices
 from localcloud.routing import CONTROL_PREFIX
 from localcloud.store import Store
 from tests.integration.azureml_support import RecordingSink, new_config
@@ -50,8 +51,9 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     store = Store(folder / "azure.db")
     azureml = AzureML(config, store, RecordingSink(), Runners())
     monitor = Monitor(azureml.usage, azureml.endpoints.existed)
+    prices = RetailPrices(config.prices, config.azure_url)
     grid = EventGrid(config, folder / "eventgrid.db")
-    found = [*azureml.routes, *monitor.routes, *grid.routes, *identity.routes(config)]
+    found = [*azureml.routes, *monitor.routes, *prices.routes, *grid.routes, *identity.routes(config)]
     grid.close()
     store.close()
     return {

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUDGET: dict[str, dict[str, int]] = {
     "dataset_settled": {"azureml": 3, "blobs": 6, "events": 1, "ledger": 5, "queues": 1},
     "dataset_uploaded": {"blobs": 2, "ledger": 3, "queues": 1},
-    "deployment_progress": {"azureml": 18, "blobs": 10, "events": 8, "ledger": 48, "queues": 10},
+    "deployment_progress": {"azureml": 19, "blobs": 10, "events": 8, "ledger": 53, "queues": 10},
     "job_completed": {"ledger": 1, "queues": 1},
     "smoke_test": {"azureml": 2, "blobs": 12, "events": 1, "ledger": 4, "queues": 1, "scoring": 5},
 }

@@ -45,9 +45,9 @@ FAULTS: Mapping[str, Set[Kind]] = {
     "SmokeTestFailed": _BY_HAND | {Kind.SCORE_GARBAGE, Kind.SCORE_SLOW},
     "UnexpectedError": _DEATHS | {Kind.FORBIDDEN, Kind.REFUSED_FOR_LONG, Kind.STORAGE_OUT, Kind.APP_DOWN},
     "PoisonMessage": _DEATHS | _DELAYS,
-    "DeadlineExceeded": _DELAYS,
+    "DeadlineExceeded": _DELAYS | {Kind.OVER_BUDGET},
     "UserError": _BY_HAND,
-    "BadRequest": frozenset({Kind.SQUATTER}),
+    "BadRequest": _BY_HAND | {Kind.SQUATTER},
 }
 """By the code of a reason: any of these must have struck in the schedule."""
 

@@ -63,6 +63,8 @@ class Kind(StrEnum):
     REPLAYED = "operator replays a tuning"
     SQUATTER = "somebody else takes our endpoint's name"
     CANCELED = "operator cancels a tuning"
+    OVER_BUDGET = "month's budget is too small"
+    ALLOWED = "operator allows a deployment beyond the budget"
     KEPT = "operator sets a keep mark"
     ORPHANED = "endpoint of ours of which the ledger knows nothing"
     CHANGED_BY_HAND = "operator changes an endpoint's tags"

@@ -21,6 +21,7 @@ from shared.lifecycle.records import EndpointRecord, EndpointStatus
 from shared.lifecycle.smoke_stage import RESULT_FILE
 from shared.lifecycle.tuning import State, Tuning
 from shared.serving.smoke_report import SmokeReport
+from tests.simulation import accounts
 from tests.simulation.causes import unexplained
 from tests.simulation.faults import Kind
 from tests.simulation.people import People
@@ -283,16 +284,21 @@ def a_canary_goes_on_only_on_evidence(scene: Scene) -> Iterator[str]:
 
 
 def what_existed_is_accounted_for(scene: Scene) -> Iterator[str]:
-    """I7: every deployment that the cloud would send a bill for is one that its tuning's history tells of."""
-    tunings = {tuning.id: tuning for tuning in scene.truth.tunings()}
-    for life in scene.truth.cloud.endpoints.lifetimes:
-        owner = tunings.get(life.tags.get(names.TAG_TUNING, ""))
-        if life.kind != "deployment" or names.TAG_OWNER not in life.tags:
-            continue
-        if owner is None:
-            yield f"deployment {life.name} of {life.endpoint} belongs to no tuning"
-        elif life.name != owner.deployment and not any(life.name in entry.message for entry in owner.history):
-            yield f"{owner.id} does not tell of its deployment {life.name}"
+    """I7, at the end: what the cloud would send a bill for is in the books from begin to end, and nothing else is."""
+    if scene.operation:
+        return
+    yield from accounts.deployments_in_the_books(scene.truth, scene.struck, scene.people.deleted)
+    yield from accounts.jobs_in_the_books(scene.truth)
+    yield from accounts.report_adds_up(scene.truth, scene.now)
+
+
+def no_deployment_begins_beyond_the_budget(scene: Scene) -> Iterator[str]:
+    """I7, its other half: nothing begins that the month's budget does not allow, unless an operator did."""
+    if not scene.truth.settings.monthly_budget or scene.who is None:
+        return
+    tuning = scene.truth.tuning(scene.who.of)
+    if tuning is not None and not tuning.budget_exempt:
+        yield from accounts.beyond_the_budget(scene.truth, scene.of.partition("/")[0], scene.now)
 
 
 def nothing_is_dropped_in_silence(scene: Scene) -> Iterator[str]:
@@ -338,6 +344,7 @@ MOMENTS: Mapping[Invariant, tuple[str, ...]] = {
     a_canary_goes_on_only_on_evidence: ("after ledger.put",),
     traffic_goes_forward_to_what_passed: ("after arm.set_traffic", "before arm.delete_deployment"),
     what_existed_is_accounted_for: (),
+    no_deployment_begins_beyond_the_budget: ("after arm.create_deployment",),
     nothing_is_dropped_in_silence: ("ended",),
 }
 

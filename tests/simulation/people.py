@@ -42,6 +42,8 @@ class People:
     kept_since: dict[str, datetime] = field(default_factory=dict)
     changed_at: dict[str, datetime] = field(default_factory=dict)
     """When somebody changed an endpoint's tags, by name."""
+    deleted: set[str] = field(default_factory=set)
+    """Endpoints, and deployments as `endpoint/deployment`, that they deleted by hand."""
 
     def follow(self, steps: tuple[Step, ...]) -> None:
         for step in steps:
@@ -110,6 +112,11 @@ class People:
         if kind is Kind.CANCELED:
             if tunings := sorted(tuning.id for tuning in self.truth.tunings() if not tuning.ended):
                 self._tell_app("cancel_tuning", tunings[which % len(tunings)])
+            return
+        if kind is Kind.ALLOWED:
+            waiting = (tuning.id for tuning in self.truth.tunings() if tuning.state is State.WAITING_FOR_BUDGET)
+            for tuning in sorted(waiting)[:1]:
+                self._tell_app("allow_budget", tuning)
             return
         if kind is Kind.JOB_CANCELED:
             if running := sorted(name for name, job in self.truth.cloud.jobs.all.items() if not job.ended):
@@ -196,7 +203,10 @@ class People:
     def _delete_endpoint(self, name: str) -> bool:
         if self.truth.cloud.endpoints.find(name) is None:
             return False
-        return self._by_hand(lambda: self.truth.cloud.endpoints.delete(name))
+        if not self._by_hand(lambda: self.truth.cloud.endpoints.delete(name)):
+            return False
+        self.deleted.add(name)
+        return True
 
     def _delete_deployment(self, endpoint_name: str, which: int) -> bool:
         endpoint = self.truth.cloud.endpoints.find(endpoint_name)
@@ -206,7 +216,8 @@ class People:
         endpoints = self.truth.cloud.endpoints
 
         def delete() -> None:
-            self._by_hand(lambda: endpoints.delete_deployment(endpoint_name, deployment))
+            if self._by_hand(lambda: endpoints.delete_deployment(endpoint_name, deployment)):
+                self.deleted.add(f"{endpoint_name}/{deployment}")
 
         if endpoint.traffic.get(deployment):
             nobody = dict.fromkeys(endpoint.traffic, 0)
@@ -249,7 +260,7 @@ class People:
         for tuning in self.truth.tunings()[:1]:
             self.host.request("get_tuning", {"id": tuning.id}, ignored)
 
-    def _by_hand(self, act: Callable[[], None]) -> bool:
+    def _by_hand(self, act: Callable[[], object]) -> bool:
         try:
             act()
         except RefusedError as error:

@@ -23,6 +23,8 @@ class Plan:
     max_active_jobs: int
     canary_percent: int
     canary_promote_undecided: bool
+    monthly_budget: float
+    """0: none; enough for the deployments of one dataset; too little for any."""
     cloud_events: bool
     """Which of Event Grid's two schemas is configured."""
     faults_end: timedelta
@@ -106,6 +108,7 @@ def draw_plan(seed: int) -> Plan:
         max_active_jobs=dice.choice((0, 1, 2)),
         canary_percent=canary.choice((0, 20, 50)),
         canary_promote_undecided=canary.chance(0.3),
+        monthly_budget=0.0 if profile == CALM else Dice(seed, "budget").choice((0.0,) * 6 + (1000.0, 1000.0, 40.0)),
         cloud_events=dice.chance(0.5),
         faults_end=timedelta(hours=dice.choice((3, 5, 8))),
         steps=draw_steps(dice, calm=profile == CALM),

@@ -14,6 +14,7 @@ from unittest.mock import patch
 from shared.config import Settings
 from shared.lifecycle.tuning import State, Tuning
 from shared.services import Services
+from tests.simulation.accounts import unsettled
 from tests.simulation.faults import Fault, Injector, Kind
 from tests.simulation.grid import EventGrid
 from tests.simulation.host import Host
@@ -51,6 +52,7 @@ SETTINGS = Settings(
     smoke_samples=2,
     smoke_concurrency=1,
     smoke_run_seconds=5,
+    budget_deadline_hours=5,
     idle_after_minutes=60,
     idle_grace_minutes=30,
     orphan_grace_minutes=30,
@@ -100,9 +102,11 @@ def run(seed: int, selection: Selection | None = None, *, traced: bool = False) 
     injector = Injector(seed, plan.rates, selection.faults if selection else None)
     world = SimulatedWorld(plan, injector, traced=traced)
     cloud = TwinCloud(world, SETTINGS.workspace_id)
+    budget = plan.monthly_budget if plan.monthly_budget and injector.allows(Kind.OVER_BUDGET, "settings") else 0.0
     settings = dataclasses.replace(
         SETTINGS,
         max_active_jobs=plan.max_active_jobs,
+        monthly_budget=budget,
         canary_percent=plan.canary_percent,
         canary_promote_undecided=plan.canary_promote_undecided,
     )
@@ -182,6 +186,7 @@ class _Simulation:
             and all(version.state == "taken" for version in truth.versions())
             and all(self._stays(tuning, ours & kept) for tuning in truth.tunings())
             and not any(endpoint.state.endswith("ing") for endpoint in truth.our_endpoints().values())
+            and not unsettled(truth, truth.costs())
             and not any(truth.cloud.queues.waiting(queue) for queue in truth.cloud.queues.names())
         )
 

@@ -7,12 +7,13 @@ from typing import TypeVar
 
 from shared import names
 from shared.config import Settings
+from shared.costs.records import CostRecord
 from shared.lifecycle.records import DatasetVersion, EndpointRecord
 from shared.lifecycle.tuning import Tuning
 from tests.simulation.twins.cloud import TwinCloud
 from tests.simulation.twins.endpoints import Deployment, Endpoint
 
-Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord)
+Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord, CostRecord)
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Truth:
     def record(self, dataset: str) -> EndpointRecord:
         row = self.cloud.tables.get(names.ENDPOINTS_TABLE, ("endpoint", dataset))
         return EndpointRecord(dataset=dataset) if row is None else self.cloud.tables.value(row, EndpointRecord)
+
+    def costs(self) -> list[CostRecord]:
+        return self._all(names.COSTS_TABLE, CostRecord)
 
     def files(self, dataset: str, version: str) -> dict[str, str]:
         """ETags of what lies in a version's folder now, by file name."""

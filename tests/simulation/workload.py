@@ -70,6 +70,7 @@ OPERATIONS = (
     Kind.REPLAYED,
     Kind.REPLAYED,
     Kind.KEPT,
+    Kind.ALLOWED,
     Kind.ENDPOINT_DELETED,
     Kind.DEPLOYMENT_DELETED,
     Kind.JOB_CANCELED,

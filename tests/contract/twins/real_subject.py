@@ -289,5 +289,6 @@ def _settings(config: CloudConfig) -> Settings:
         arm_endpoint=config.azure_url,
         registry_discovery_endpoint=f"{config.azure_url}/",
         metrics_endpoint=config.azure_url,
+        prices_endpoint=f"{config.azure_url}/api/retail/prices",
         lifecycle_topic_endpoint=f"{config.azure_url}/eventgrid/topics/{TOPIC}/api/events",
     )

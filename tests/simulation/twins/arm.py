@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 
 from shared.azureml.arm import ArmClient
 from shared.azureml.resources import DeploymentRequest, Job, MetricPoint, OnlineDeployment, OnlineEndpoint
@@ -84,12 +85,12 @@ class ArmTwin(ArmClient):
 
         self._world.effect("arm.set_endpoint_tags", commit, writes=True, of=name)
 
-    def delete_endpoint(self, name: str) -> None:
-        def commit() -> None:
+    def delete_endpoint(self, name: str) -> str:
+        def commit() -> str:
             with translated(f"delete endpoint {name}"):
-                self._endpoints.delete(name)
+                return _operation_url(self._endpoints.delete(name))
 
-        self._world.effect("arm.delete_endpoint", commit, writes=True, of=name)
+        return self._world.effect("arm.delete_endpoint", commit, writes=True, of=name)
 
     def endpoint_key(self, name: str) -> str:
         def look() -> str:
@@ -122,12 +123,12 @@ class ArmTwin(ArmClient):
 
         self._world.effect("arm.create_deployment", commit, writes=True, of=f"{request.endpoint}/{request.name}")
 
-    def delete_deployment(self, endpoint: str, name: str) -> None:
-        def commit() -> None:
+    def delete_deployment(self, endpoint: str, name: str) -> str:
+        def commit() -> str:
             with translated(f"delete deployment {name}"):
-                self._endpoints.delete_deployment(endpoint, name)
+                return _operation_url(self._endpoints.delete_deployment(endpoint, name))
 
-        self._world.effect("arm.delete_deployment", commit, writes=True, of=f"{endpoint}/{name}")
+        return self._world.effect("arm.delete_deployment", commit, writes=True, of=f"{endpoint}/{name}")
 
     def deployment_logs(self, endpoint: str, name: str, lines: int) -> str:
         def look() -> str:
@@ -137,6 +138,10 @@ class ArmTwin(ArmClient):
 
         return self._world.effect("arm.deployment_logs", look, writes=False, of=f"{endpoint}/{name}")
 
+    def list_by_subscription(self, path: str, api_version: str) -> list[Mapping[str, Any]]:
+        """Nothing: only the command-line program's doctor asks."""
+        return self._world.effect("arm.list_by_subscription", list, writes=False, of=path)
+
     def operation_error(self, operation_url: str) -> str:
         if not operation_url.startswith(f"{ARM}/"):
             return ""
@@ -144,6 +149,21 @@ class ArmTwin(ArmClient):
         return self._world.effect(
             "arm.operation_error", lambda: self._endpoints.errors.get(operation, ""), writes=False, of=operation
         )
+
+    def operation_end(self, operation_url: str) -> datetime | None:
+        if not operation_url.startswith(f"{ARM}/"):
+            return None
+        operation = operation_url.rpartition("/")[2]
+        return self._world.effect(
+            "arm.operation_end", lambda: self._endpoints.ended.get(operation), writes=False, of=operation
+        )
+
+    def run_times(self, name: str) -> tuple[datetime | None, datetime | None]:
+        def look() -> tuple[datetime | None, datetime | None]:
+            job = self._jobs.all.get(name)
+            return (None, None) if job is None else (job.started_at, job.ended_at)
+
+        return self._world.effect("arm.run_times", look, writes=False, of=name)
 
     def _endpoint(self, endpoint: Endpoint) -> OnlineEndpoint:
         return OnlineEndpoint(
@@ -158,7 +178,7 @@ class ArmTwin(ArmClient):
             location=LOCATION,
             created_at=endpoint.created_at,
             last_modified_at=endpoint.modified_at,
-            operation_url=f"{ARM}/operations/{endpoint.operation}",
+            operation_url=_operation_url(endpoint.operation),
         )
 
     def _deployment(self, deployment: Deployment) -> OnlineDeployment:
@@ -171,8 +191,12 @@ class ArmTwin(ArmClient):
             instance_count=deployment.instance_count,
             tags=dict(deployment.tags),
             created_at=deployment.created_at,
-            operation_url=f"{ARM}/operations/{deployment.operation}",
+            operation_url=_operation_url(deployment.operation),
         )
+
+
+def _operation_url(operation: str) -> str:
+    return f"{ARM}/operations/{operation}" if operation else ""
 
 
 def scoring_uri(endpoint: str) -> str:

@@ -70,7 +70,8 @@ class Lifetime:
 
 
 class Endpoints:
-    """`all` is what is there now, `lifetimes` everything that ever was, `errors` why operations failed, by id."""
+    """`all` is what is there now, `lifetimes` everything that ever was. By the ids of operations: `errors` is why they
+    failed, `ended` when they ended well."""
 
     def __init__(self, world: World, models: Models) -> None:
         self._world = world
@@ -82,6 +83,7 @@ class Endpoints:
         """Names that another workspace of the region has."""
         self.lifetimes: list[Lifetime] = []
         self.errors: dict[str, str] = {}
+        self.ended: dict[str, datetime] = {}
 
     def find(self, name: str) -> Endpoint | None:
         return self.all.get(name)
@@ -130,11 +132,11 @@ class Endpoints:
         endpoint.tags = {**endpoint.tags, **tags}
         endpoint.modified_at = self._world.now()
 
-    def delete(self, name: str) -> None:
-        """With its deployments; nothing if it is not there. Raises RefusedError."""
+    def delete(self, name: str) -> str:
+        """With its deployments; the operation's id, empty if it is not there. Raises RefusedError."""
         endpoint = self.find(name)
         if endpoint is None:
-            return
+            return ""
         self._require_idle(endpoint)
         before = {deployment.name: deployment.state for deployment in endpoint.deployments.values()}
         fate = self._begin(endpoint, "Deleting", Happening.DELETE_ENDPOINT, name)
@@ -155,6 +157,7 @@ class Endpoints:
             self._fail(endpoint, fate)
 
         self._settle(endpoint, fate, f"deletion of endpoint {name}", gone, failed)
+        return endpoint.operation
 
     def get_deployment(self, endpoint: str, name: str) -> Deployment:
         deployment = self.get(endpoint).deployments.get(name)
@@ -184,12 +187,12 @@ class Endpoints:
 
         self._settle(deployment, fate, f"deployment {name}", up, lambda: self._fail(deployment, fate))
 
-    def delete_deployment(self, endpoint_name: str, name: str) -> None:
-        """Nothing if it is not there. Raises RefusedError, also for one with traffic."""
+    def delete_deployment(self, endpoint_name: str, name: str) -> str:
+        """The operation's id, empty if it is not there. Raises RefusedError, also for one with traffic."""
         endpoint = self.find(endpoint_name)
         deployment = endpoint.deployments.get(name) if endpoint else None
         if endpoint is None or deployment is None:
-            return
+            return ""
         if share := endpoint.traffic.get(name):
             reason = f"Specified deployment [{name}] has traffic of {share} percent. Set it to 0 before deleting it."
             raise bad_request(reason)
@@ -202,6 +205,7 @@ class Endpoints:
             lambda: self._bury(endpoint, deployment),
             lambda: self._fail(deployment, fate),
         )
+        return deployment.operation
 
     def _create(self, name: str, description: str, tags: Mapping[str, str]) -> None:
         now = self._world.now()
@@ -264,7 +268,11 @@ class Endpoints:
         def still(happen: Callable[[], None]) -> Callable[[], None]:
             return lambda: happen() if resource.operation == operation else None
 
-        settle(self._world, fate, what, succeed=still(succeed), fail=still(fail))
+        def done() -> None:
+            succeed()
+            self.ended[operation] = self._world.now()
+
+        settle(self._world, fate, what, succeed=still(done), fail=still(fail))
 
     def _fail(self, resource: Endpoint | Deployment, fate: Fate) -> None:
         resource.state = "Failed"

@@ -41,6 +41,7 @@ class JobState:
     created_at: datetime
     status: str = "NotStarted"
     error: str = ""
+    started_at: datetime | None = None
     ended_at: datetime | None = None
     children: list[ChildRun] = field(default_factory=list)
     requests: int = 1
@@ -77,7 +78,7 @@ class Jobs:
         """Child runs are jobs too, of which nothing but the name can be told."""
         job = self.all.get(name)
         if job is not None:
-            return Job(name, job.status, dict(job.request.tags), job.error)
+            return Job(name, job.status, dict(job.request.tags), job.error, job.created_at)
         if any(child.id == name for other in self.all.values() for child in other.children):
             return Job(name, "Unknown", {})
         return None
@@ -140,6 +141,8 @@ class Jobs:
 
     def _set(self, job: JobState, status: str) -> None:
         job.status = status
+        if status == "Running":
+            job.started_at = self._world.now()
         self._tell_job(job)
 
     def _end(self, job: JobState, status: str, error: str = "") -> None:
