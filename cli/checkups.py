@@ -196,11 +196,11 @@ def _quota(settings: Settings, services: Services) -> str:
     """Of the family of the deployments' VM size; Azure tells families and limits in two lists."""
     location = f"providers/Microsoft.MachineLearningServices/locations/{settings.azure_location}"
     wanted = settings.inference_instance_type
-    sizes = services._arm.list_by_subscription(f"{location}/vmSizes", _USAGE_API_VERSION)
+    sizes = _listed(services, f"{location}/vmSizes", _USAGE_API_VERSION)
     size = next((item for item in sizes if str(item.get("name")).lower() == wanted.lower()), None)
     if size is None:
         raise PermanentError("UnknownVMSize", f"{wanted} is not offered in {settings.azure_location}")
-    usages = services._arm.list_by_subscription(f"{location}/usages", _USAGE_API_VERSION)
+    usages = _listed(services, f"{location}/usages", _USAGE_API_VERSION)
     usage = next((item for item in usages if _is_family(item, str(size["family"]))), None)
     if usage is None:
         raise _NotKnownError(f"Azure tells no limit of the family {size['family']}")
@@ -212,6 +212,13 @@ def _quota(settings: Settings, services: Services) -> str:
     return found
 
 
+def _listed(services: Services, path: str, api_version: str) -> list[Mapping[str, Any]]:
+    """Whatever Resource Manager lists below the subscription, or below a resource, of which `path` is the id."""
+    settings, arm = services.settings, services._arm
+    scope = path if path.startswith("/") else f"/subscriptions/{settings.azure_subscription_id}/{path}"
+    return list(arm._pages(f"{arm._base}{scope}?api-version={api_version}", f"list {path}"))
+
+
 def _is_family(usage: Mapping[str, Any], family: str) -> bool:
     name = usage.get("name") or {}
     return str(name.get("value", "")).lower() == family.lower() and "dedicatedCores" in str(usage.get("type", ""))
@@ -219,12 +226,11 @@ def _is_family(usage: Mapping[str, Any], family: str) -> bool:
 
 def _events(services: Services, source: str, event_type: str) -> str:
     """A subscription of a system topic of `source` (the end of its id) that takes the event."""
-    arm = services._arm
-    topics = arm.list_by_subscription("providers/Microsoft.EventGrid/systemTopics", _EVENT_GRID_API_VERSION)
+    topics = _listed(services, "providers/Microsoft.EventGrid/systemTopics", _EVENT_GRID_API_VERSION)
     for topic in topics:
         if not str(topic["properties"].get("source", "")).lower().endswith(source.lower()):
             continue
-        for item in arm.list_by_subscription(f"{topic['id']}/eventSubscriptions", _EVENT_GRID_API_VERSION):
+        for item in _listed(services, f"{topic['id']}/eventSubscriptions", _EVENT_GRID_API_VERSION):
             properties = item["properties"]
             if event_type in (properties.get("filter", {}).get("includedEventTypes") or [event_type]):
                 if properties.get("provisioningState") != "Succeeded":

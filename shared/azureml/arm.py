@@ -153,11 +153,6 @@ class ArmClient:
         body = self._send("POST", path, f"get logs of {name}", {"tail": lines})
         return str(body.get("content") or "")
 
-    def list_by_subscription(self, path: str, api_version: str) -> list[Mapping[str, Any]]:
-        """Whatever Resource Manager lists below this client's subscription, or below a resource (`path` is its id)."""
-        scope = path if path.startswith("/") else f"/subscriptions/{self._workspace_id.split('/')[2]}/{path}"
-        return list(self._pages(f"{self._base}{scope}?api-version={api_version}", f"list {path}"))
-
     def operation_error(self, operation_url: str) -> str:
         """Why a long-running operation failed: only its own URL says so. Empty if it can not be told."""
         error = self._operation(operation_url).get("error") or {}
