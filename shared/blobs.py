@@ -17,6 +17,8 @@ from shared.timeouts import DEFAULT_TIMEOUTS, Timeouts
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, BlobServiceClient
 
+    from shared.datasets.blocks import Chunk
+
 
 class BlobChangedError(PermanentError):
     """The blob is gone, or has another ETag than the one that was asked for."""
@@ -43,7 +45,7 @@ class UploadedContent:
     name: str
     etag: str
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Chunk]:
         return self.blobs.read_uploaded(self.name, self.etag)
 
 
@@ -71,8 +73,8 @@ class Blobs:
                 return None
         return UploadedFile(name, _bare(blob.etag), blob.size, blob.last_modified)
 
-    def read_uploaded(self, name: str, etag: str) -> Iterator[bytes]:
-        """The content in chunks, all of them of the blob that has this ETag."""
+    def read_uploaded(self, name: str, etag: str) -> Iterator[Chunk]:
+        """The content in chunks, all of them of the blob that has this ETag. A chunk is good until the next one."""
         from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
         with translated(f"read {names.DATASETS}/{name}"):

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.rest import HttpResponse
 
+from shared import blob_download
 from shared.blob_download import BlobDownload
 from shared.errors import TransientError
 from tests.unit.https_server import HttpsServer, send, serve
@@ -35,7 +37,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpsSer
 def download(server: HttpsServer, pauses: list[float] | None = None, **bounds: int) -> bytes:
     pause: Callable[[float], None] = ([] if pauses is None else pauses).append
     reader = BlobDownload(Credential(), connect_timeout=5, read_timeout=2, pause=pause)
-    return b"".join(reader.chunks(f"{server.url}/blob", ETAG, **bounds))
+    return b"".join(map(bytes, reader.chunks(f"{server.url}/blob", ETAG, **bounds)))
 
 
 def blob(content: bytes, breaks: list[int] | None = None) -> Callable[[BaseHTTPRequestHandler], None]:
@@ -98,6 +100,29 @@ def test_a_download_that_does_not_go_on_is_given_up_for_now(server: HttpsServer)
         download(server, pauses)
 
     assert pauses == sorted(pauses)
+
+
+def test_a_connection_that_always_breaks_before_a_whole_chunk_gets_on_in_smaller_ones(
+    server: HttpsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is reset, so what was received of a chunk is lost."""
+    server.respond = blob(CONTENT)
+    real = blob_download._reader
+
+    def breaking(response: HttpResponse) -> Callable[[memoryview], int]:
+        read, left = real(response), [300_000]
+
+        def readinto(piece: memoryview) -> int:
+            left[0] -= len(piece)
+            if left[0] < 0:
+                raise ConnectionResetError
+            return read(piece)
+
+        return readinto
+
+    monkeypatch.setattr(blob_download, "_reader", breaking)
+    assert download(server) == CONTENT
+    assert len(server.requests) <= 10
 
 
 def test_a_part_can_be_asked_for(server: HttpsServer) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from shared import names
 from shared.blobs import BlobChangedError, UploadedFile
+from shared.datasets.blocks import Chunk
 from shared.errors import PermanentError
 from shared.lifecycle.decide import CopyState
 from tests.contract.twins.subject import SMALL_CHUNK, Subject
@@ -108,10 +109,10 @@ def test_an_upload_that_is_deleted_in_the_middle_is_read_as_it_was_or_no_further
     assert _rest(first, chunks) in (b"1" * 3 * SMALL_CHUNK, None)
 
 
-def _rest(first: bytes, chunks: Iterator[bytes]) -> bytes | None:
+def _rest(first: Chunk, chunks: Iterator[Chunk]) -> bytes | None:
     """Everything, or None if the blob is said to have changed."""
     try:
-        return first + b"".join(chunks)
+        return bytes(first) + b"".join(chunks)
     except BlobChangedError:
         return None
 

@@ -11,6 +11,7 @@ from typing import Literal
 from shared import names
 from shared.blob_download import CHUNK_BYTES
 from shared.blobs import BlobChangedError, Blobs, UploadedContent, UploadedFile
+from shared.datasets.blocks import Chunk
 from shared.lifecycle.decide import CopyState
 from tests.simulation.twins.progress import settle
 from tests.simulation.twins.world import Event, Happening, World
@@ -122,7 +123,7 @@ class BlobsTwin(Blobs):
         )
         return None if blob is None else _uploaded(name, blob)
 
-    def read_uploaded(self, name: str, etag: str) -> Iterator[bytes]:
+    def read_uploaded(self, name: str, etag: str) -> Iterator[Chunk]:
         """Each chunk is a call of its own."""
         start = 0
         while True:
