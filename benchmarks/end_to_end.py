@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -42,6 +43,8 @@ class Outcome:
     seconds: float
     before_mib: float
     peak_mib: float
+    waits: tuple[float, ...]
+    """Seconds that each `GET /api/tunings` took meanwhile, the ones that were given up included."""
 
 
 def run(cloud: LocalCloud, folder: Path, deadline: float) -> Outcome:
@@ -51,20 +54,25 @@ def run(cloud: LocalCloud, folder: Path, deadline: float) -> Outcome:
     began = time.perf_counter()
     client.upload(folder, DATASET, "v1")
     uploaded = time.perf_counter()
-    while not (found := _tunings(client)):
+    waits: list[float] = []
+    while not (found := _tunings(client, waits)):
         if time.perf_counter() - uploaded > deadline:
             raise TimeoutError(f"no tuning within {deadline:.0f} s")
         time.sleep(_POLL_SECONDS)
     seconds = time.perf_counter() - uploaded
-    return Outcome(client.tuning(found[0]["id"]), uploaded - began, seconds, before, peak_mib(cloud))
+    tuning = client.tuning(found[0]["id"])
+    return Outcome(tuning, uploaded - began, seconds, before, peak_mib(cloud), tuple(waits))
 
 
-def _tunings(client: AppClient) -> list[dict[str, Any]]:
+def _tunings(client: AppClient, waits: list[float]) -> list[dict[str, Any]]:
     """Empty also while Azurite or the host is too busy to answer in time."""
+    asked = time.perf_counter()
     try:
         return list(client.tunings()["tunings"])
     except httpx.TransportError:
         return []
+    finally:
+        waits.append(time.perf_counter() - asked)
 
 
 def peak_mib(cloud: LocalCloud) -> float:
@@ -78,6 +86,7 @@ def peak_mib(cloud: LocalCloud) -> float:
 def table(outcome: Outcome, size: int) -> str:
     report = outcome.tuning["report"]
     train = report["splits"]["train_sft"]
+    waits = sorted(outcome.waits)
     rows = [
         ("train_sft", f"{train['rows']:,} rows, {train['size']:,} bytes"),
         ("all splits", f"{size:,} bytes"),
@@ -87,6 +96,8 @@ def table(outcome: Outcome, size: int) -> str:
         ("peak of the Functions host before", f"{outcome.before_mib:,.0f} MiB"),
         ("peak of the Functions host after", f"{outcome.peak_mib:,.0f} MiB"),
         ("above", f"{outcome.peak_mib - outcome.before_mib:,.0f} MiB"),
+        ("`GET /api/tunings` meanwhile, median of so many", f"{1000 * median(waits):,.0f} ms of {len(waits)}"),
+        ("95th percentile, longest", f"{1000 * waits[int(len(waits) * 0.95)]:,.0f} ms, {1000 * waits[-1]:,.0f} ms"),
     ]
     return "\n".join(["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows)])
 

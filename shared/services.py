@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -274,6 +275,12 @@ class Services:
         return Topic(self.settings.lifecycle_topic_endpoint, self._credential, self.settings.timeouts, _CORE_PATIENCE)
 
 
+_SWITCH_SECONDS = 0.001
+"""A thread that checks a large split would else keep another function of the instance waiting 5 ms each time that it
+comes back from the network."""
+
+
 @functools.cache
 def services() -> Services:
+    sys.setswitchinterval(_SWITCH_SECONDS)
     return Services(settings())
