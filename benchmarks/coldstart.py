@@ -22,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NAIVE = ROOT / "benchmarks" / "naive"
 
-TRIGGERS = "import azure.functions, azurefunctions.extensions.bindings.blob"
-"""What the functions' own triggers and bindings can not do without."""
+TRIGGERS = "import azure.functions, azurefunctions.extensions.bindings.blob, starlette.requests, starlette.responses"
+"""What the functions' own triggers and bindings can not do without; the types of HTTP streaming are Starlette's."""
 APP = "import function_app"
 
 _MEASURE = """
