@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -59,10 +60,17 @@ class _NotKnownError(Exception):
 
 def examine(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
     """One finding after the other, in the order in which they build on one another; never raises."""
+    logging.getLogger("azure").setLevel(logging.CRITICAL)  # what its libraries would log is what is found
     services = Services(settings)
     yield _dry_run(settings)
+    somebody = True
     for checkup in _checkups(settings, services, environment):
-        yield _tried(checkup)
+        if not somebody and checkup.name != "app":
+            yield Finding(checkup.name, Health.UNKNOWN, "not tried: there is no identity")
+            continue
+        finding = _tried(checkup)
+        somebody = somebody and not (checkup.name == "identity" and finding.health is Health.BAD)
+        yield finding
 
 
 def _tried(checkup: _Checkup) -> Finding:

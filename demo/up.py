@@ -31,6 +31,8 @@ _TEXT = """\
   Azure ML     {azure}   (certificate authority: {ca})
   logs         {state}/logs
   traces       .venv/bin/python -m demo.trace {state}
+  commands     export DROPTUNE_URL={functions} DROPTUNE_KEY={key}
+               .venv/bin/python -m cli status --watch
 
 [bold]Drop a dataset[/] (a sample lies in {sample}):
 
