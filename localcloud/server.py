@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,13 +62,14 @@ class Server:
         more_routes: Sequence[Route] = (),
         faults: Faults | None = None,
         crash: Callable[[], None] | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """`faults` are what the control API changes, to be given when Event Grid shares them. `crash` ends the
-        process as kill -9 does; without it, no fault can do that.
+        process as kill -9 does; without it, no fault can do that. `wall` is the time by which requests are counted.
         """
         self._store = Store(Path(config.state_dir, DATABASE))
-        self.azureml = AzureML(config, self._store, Outbox(self._store, events), runners or Runners())
-        self.monitor = Monitor(self.azureml.usage, self.azureml.endpoints.existed)
+        self.azureml = AzureML(config, self._store, Outbox(self._store, events), runners or Runners(), wall)
+        self.monitor = Monitor(self.azureml.usage, self.azureml.endpoints.existed, wall)
         faults, requests = faults or Faults(), RequestLog()
         prices = RetailPrices(config.prices, config.azure_url)
         cloud = [*self.azureml.routes, *self.monitor.routes, *prices.routes, *more_routes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ from localcloud.azureml.usage import Usage
 from localcloud.azureml.workers import Workers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.routing import Route
 
     from localcloud.azureml.runners import Runners
@@ -53,7 +56,14 @@ _HOUSEKEEPING = 0.5
 class AzureML:
     """Make it and call `run` in one event loop."""
 
-    def __init__(self, config: CloudConfig, store: Store, events: EventSink, runners: Runners) -> None:
+    def __init__(
+        self,
+        config: CloudConfig,
+        store: Store,
+        events: EventSink,
+        runners: Runners,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         folder = Path(config.state_dir).resolve() / "azureml"
         self.store = store
         self.clock = Clock(store)
@@ -62,7 +72,7 @@ class AzureML:
         self.computes = Computes(config.computes)
         self.operations = Operations(store, self.clock)
         self.registry = Registry(config, self.limits)
-        self.usage = Usage(store)
+        self.usage = Usage(store, wall)
         self.billing = Billing(store, config.prices)
         self.jobs = Jobs(store, self.clock, events, folder / "jobs")
         self.models = Models(store, self.clock, self.jobs, events)

@@ -67,6 +67,8 @@ class Performer:
         record: Versioned[EndpointRecord] | None,
         now: datetime,
     ) -> Tuning:
+        if observed.canary is not None and observed.canary.figures is not None:
+            tuning = replace(tuning, canary=observed.canary.figures)
         match action:
             case actions.Wait(why):
                 return tuning.waiting(now, self.patience(tuning), why)
@@ -252,7 +254,7 @@ class Performer:
 
     def _watch_canary(self, tuning: Tuning, view: CanaryView, now: datetime) -> Tuning:
         why = view.verdict.why if view.verdict else "its share of the traffic is there"
-        seen = replace(tuning, canary_since=tuning.canary_since or now, canary=view.figures or tuning.canary)
+        seen = replace(tuning, canary_since=tuning.canary_since or now)
         return seen.waiting(now, self.patience(tuning), why)
 
     def _become_live(self, tuning: Tuning, record: Versioned[EndpointRecord], now: datetime) -> Tuning:

@@ -187,14 +187,16 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def running(config: CloudConfig, sink: RecordingSink | None = None) -> Iterator[Cloud]:
+def running(
+    config: CloudConfig, sink: RecordingSink | None = None, wall: Callable[[], float] = time.time
+) -> Iterator[Cloud]:
     """The server in a thread of this process, and the environment that points the Azure SDKs at it."""
     cloud = Cloud(config, sink or RecordingSink())
     started = threading.Event()
     holder: list[tuple[Server, asyncio.AbstractEventLoop]] = []
 
     async def serve() -> None:
-        server = Server(config, cloud.sink, runners=RUNNERS)
+        server = Server(config, cloud.sink, runners=RUNNERS, wall=wall)
         holder.append((server, asyncio.get_running_loop()))
         started.set()
         await server.serve()

@@ -19,6 +19,7 @@ from azure.storage.queue import QueueServiceClient
 
 from localcloud.config import LOCATION, RESOURCE_GROUP, SUBSCRIPTION_ID, WORKSPACE
 from shared import names
+from shared.clock import Clock, utc_now
 from shared.config import Settings
 from shared.lifecycle.queues import parse_tuning_message, parse_version_message
 from shared.lifecycle.tuning import Tuning
@@ -53,9 +54,10 @@ class App:
     queues: QueueServiceClient
     blobs: BlobServiceClient
     failures: list[Exception] = field(default_factory=list)
+    clock: Clock = utc_now
 
     def instance(self) -> Services:
-        return Services(self.settings)
+        return Services(self.settings, self.clock)
 
     def upload(self, blob: str, content: bytes) -> None:
         self.blobs.get_blob_client(names.DATASETS, blob).upload_blob(content, overwrite=True)
@@ -138,7 +140,7 @@ def _advance(services: Services, body: bytes) -> None:
 
 
 @contextmanager
-def app_on(cloud: Cloud, **changes: Any) -> Iterator[App]:
+def app_on(cloud: Cloud, clock: Clock = utc_now, **changes: Any) -> Iterator[App]:
     """With empty storage. What earlier tests made in Azure ML stays, so each test uses names of its own."""
     config, credential = cloud.config, ManagedIdentityCredential()
     settings = Settings(
@@ -174,4 +176,4 @@ def app_on(cloud: Cloud, **changes: Any) -> Iterator[App]:
             with suppress(ResourceExistsError):
                 queues.create_queue(queue)
             queues.get_queue_client(queue).clear_messages()
-        yield App(cloud, settings, queues, blobs)
+        yield App(cloud, settings, queues, blobs, clock=clock)

@@ -28,6 +28,12 @@ FAMILIES = (
         ("tests/contract/test_recordings.py", "tests/integration/test_azureml_sdk.py"),
     ),
     Family(
+        "MLflow tracking",
+        r"/mlflow/v1\.0/.+/api/2\.0/mlflow/.+",
+        "MLflow's REST API documentation",
+        ("tests/integration/test_azureml_seam.py",),
+    ),
+    Family(
         "workspace discovery",
         r"/discovery",
         "recording pipeline_job_child_runs; azure-ai-ml's own client",

@@ -1,4 +1,5 @@
-"""Stands in for the scoring server: same protocol, answers by rote. A model with a file `broken` does not load."""
+"""Stands in for the scoring server: same protocol, answers by rote. A model with a file `broken` does not load, one
+with a file `unfriendly` fails what its users ask."""
 
 import json
 import os
@@ -7,6 +8,8 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+MODEL = Path(sys.argv[sys.argv.index("--model") + 1])
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -21,6 +24,8 @@ class Handler(BaseHTTPRequestHandler):
         given = body["input_data"]["input_string"]
         question = given if isinstance(given, str) else given[-1]["content"]
         match question:
+            case "a user asks" if (MODEL / "unfriendly").exists():
+                self.answer(500, {"error": "out of memory"})
             case "fail":
                 self.answer(400, {"error": "no such thing"})
             case "die":
@@ -44,9 +49,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    model = Path(sys.argv[sys.argv.index("--model") + 1])
-    print(f"loading {model.name}", flush=True)
-    if (model / "broken").exists():
+    print(f"loading {MODEL.name}", flush=True)
+    if (MODEL / "broken").exists():
         print("ValueError: the weights are of another shape", file=sys.stderr, flush=True)
         sys.exit(1)
     port = int(sys.argv[sys.argv.index("--port") + 1])

@@ -49,6 +49,8 @@ def main() -> int:
     (model / "inputs.json").write_text(json.dumps(inputs))
     if "unloadable" in orders:
         (model / "broken").touch()
+    if any("unfriendly" in order for order in orders):
+        (model / "unfriendly").touch()
     emit(type="step_completed", step="chat_completion_finetune")
     return 0
 
