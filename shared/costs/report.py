@@ -139,15 +139,18 @@ class CostReport:
 
     def _unused(self) -> Iterable[tuple[CostRecord, datetime]]:
         """What was retired, and until when the dataset had no deployment after it."""
-        begins: defaultdict[str, list[datetime]] = defaultdict(list)
+        held: defaultdict[str, list[CostRecord]] = defaultdict(list)
         for record in self.records:
             if record.kind is Kind.DEPLOYMENT:
-                begins[record.dataset].append(record.began)
+                held[record.dataset].append(record)
         for record in self.records:
             if record.retired and record.ended is not None:
-                ended = record.ended
-                later = [began for began in begins[record.dataset] if began >= ended]
-                yield record, min(later, default=self.now)
+                yield record, self._next_use(held[record.dataset], record, record.ended)
+
+    def _next_use(self, held: Iterable[CostRecord], retired: CostRecord, since: datetime) -> datetime:
+        """One that began while the retired one was being deleted leaves nothing to avoid."""
+        others = (item for item in held if item is not retired and (item.ended is None or item.ended > since))
+        return min((max(item.began, since) for item in others), default=self.now)
 
 
 def _avoided(record: CostRecord, until: datetime, month: Month) -> Amounts:

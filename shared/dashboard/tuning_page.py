@@ -51,6 +51,9 @@ def _now(view: TuningView, chrome: Chrome) -> Html:
 
 
 def _buttons(tuning: Tuning, chrome: Chrome) -> Html | None:
+    if tuning.state is State.WAITING_FOR_BUDGET and not tuning.budget_exempt:
+        allow = action(chrome, "allow-budget", "Deploy beyond the budget", tuning=tuning.id)
+        return tag("div", allow, id="buttons", class_="buttons")
     if not tuning.ended or tuning.state is State.REJECTED:
         return None
     if tuning.state is State.SUPERSEDED:

@@ -90,6 +90,12 @@ def test_what_was_retired_is_avoided_until_the_dataset_is_deployed_again() -> No
     assert lines[NOVEMBER].avoided == pytest.approx(48 * 4.0)
 
 
+def test_nothing_is_avoided_while_the_next_deployment_is_there_already() -> None:
+    idle = deployment(at(1), at(10), retired=True)
+    woken = deployment(at(9), None, name="endpoint-g2/blue")
+    assert sum(line.amounts.avoided_hours for line in report(idle, woken).lines()) == 0
+
+
 def test_what_is_not_deployed_again_is_avoided_until_now_and_what_failed_is_not_avoided() -> None:
     idle = deployment(at(1), at(2), retired=True)
     failed = deployment(at(1), at(2), dataset="other", name="other/blue")

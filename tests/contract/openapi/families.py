@@ -58,6 +58,12 @@ FAMILIES = (
         ("tests/integration/test_monitor.py",),
     ),
     Family(
+        "retail prices",
+        r"/api/retail/prices",
+        "the overview of the Azure Retail Prices API and its sample answer",
+        ("tests/integration/test_costs.py",),
+    ),
+    Family(
         "scoring",
         r"/inference/[^/]+/.+",
         "the scoring contract of managed endpoints; azure-ai-ml's invoke",
