@@ -95,8 +95,8 @@ class Topology:
     persistent: bool = True
     message_lease: float = 30
     commands: Commands = field(default_factory=Commands)
-    with_host: bool = True
-    """Without the local Functions host, for one of your own: `func start`."""
+    app_dir: Path | None = ROOT
+    """The app that the local Functions host runs; None: no such host, for one of your own, like `func start`."""
 
     def cloud(self) -> LocalCloud:
         """The cloud, not yet started; `prepare_storage` comes after its start."""
@@ -118,7 +118,7 @@ class Topology:
         )
         return LocalCloud(
             config,
-            app_dir=ROOT if self.with_host else None,
+            app_dir=self.app_dir,
             app_settings={**app_settings(config), **FAST_SETTINGS, **self.settings},
             persistent=self.persistent,
             message_lease=self.message_lease,

@@ -71,7 +71,7 @@ def main() -> int:
             state_dir=arguments.state,
             model_path=arguments.model,
             settings=PATIENT | TRACED,
-            with_host=not arguments.without_host,
+            app_dir=None if arguments.without_host else ROOT,
         ).cloud()
         with console.status("Starting the local cloud"):
             cloud.start()

@@ -81,7 +81,8 @@ def checkov(program: Path, folder: Path, accepted: dict[str, str] = ACCEPTED) ->
 
 def zizmor(workflows: Path) -> Iterator[str]:
     program = Path(sys.executable).with_name("zizmor")
-    command = [str(program), "--offline", "--no-progress", "--format", "plain", "--min-severity", "low", str(workflows)]
+    files = [str(file) for file in sorted(workflows.glob("*.yml"))]
+    command = [str(program), "--offline", "--no-progress", "--format", "plain", "--min-severity", "low", *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         yield f"zizmor: {(done.stdout or done.stderr).strip()}"

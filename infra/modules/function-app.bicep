@@ -41,6 +41,7 @@ var host = {
   AzureWebJobsStorage__tableServiceUri: account.properties.primaryEndpoints.table
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: clientId
+  PYTHON_ENABLE_INIT_INDEXING: '1' // Without it the worker's own HTTP server, which streams, is not started on 3.11.
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
 }
 
