@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ("function_app.py", "handlers", "shared", "host.json", "requirements.txt", "constraints.txt")
-MAX_ZIP_KIB = 1024
+MAX_ZIP_KIB = 1536
 """Flex Consumption fetches the ZIP file before an instance can start."""
 MAX_MODULES = 900
 """Loaded when an instance starts, Python's own and those of the triggers among them."""
