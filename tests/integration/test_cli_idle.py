@@ -235,6 +235,19 @@ def test_a_monitor_that_does_not_answer_is_not_taken_for_silence(cloud: Cloud, m
     assert cloud.arm("GET", "/onlineEndpoints/quiet").status_code == 200
 
 
+def test_a_resource_manager_that_is_asked_too_often_makes_it_slower_and_nothing_else(cloud: Cloud) -> None:
+    verdict = verdicts(run("report")[1])
+    cloud.control("POST", "/limits", {"requests": 3, "request_seconds": 1.0, "retry_after": True})
+    began = time.monotonic()
+    try:
+        code, rows = run("report")
+    finally:
+        cloud.control("DELETE", "/limits")
+
+    assert (code, verdicts(rows)) == (1, verdict)
+    assert time.monotonic() - began >= 1
+
+
 @pytest.mark.parametrize(
     ("environment", "arguments", "message"),
     [
