@@ -147,12 +147,13 @@ class Services:
         from shared.dashboard.look import Look
         from shared.dashboard.look_at_endpoints import EndpointsLook
         from shared.dashboard.sessions import Sessions
+        from shared.dashboard.training import Training
         from shared.dashboard.usage import Usage
 
         lasting = timedelta(hours=self.settings.dashboard_session_hours)
         desk = Desk(
             sessions=Sessions(self._tables, self.clock, lasting),
-            deeds=Deeds(self.replayer),
+            deeds=Deeds(self.lifecycle, self.replayer, self.canceler),
             clock=self.clock,
             workspace=self.settings.azureml_workspace,
             easy_auth=self.settings.dashboard_easy_auth,
@@ -160,7 +161,8 @@ class Services:
         )
         usage = Usage(self._metrics, self.clock, timedelta(minutes=self.settings.metrics_delay_minutes))
         endpoints = EndpointsLook(self.lifecycle, usage)
-        return Dashboard(desk, Look(self.lifecycle), endpoints, self.status, self.statement)
+        look = Look(self.lifecycle, Training(self._arm, self.clock))
+        return Dashboard(desk, look, endpoints, self.status, self.statement)
 
     @functools.cached_property
     def sweep(self) -> Sweep:

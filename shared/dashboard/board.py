@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 
 from shared.dashboard.frame import Chrome, page
 from shared.dashboard.html import Html, join, tag
 from shared.dashboard.views import Board, Collecting
 from shared.dashboard.words import ROOT, address, age, badge, link, moment, outside, spoken, until
-from shared.lifecycle.tuning import ENDED, State, Tuning
+from shared.lifecycle.tuning import ENDED, UNFINISHED, State, Tuning
 
 _WAY = tuple(state for state in State if state not in ENDED)
 _ENDS = tuple(state for state in State if state in ENDED)
@@ -28,8 +28,8 @@ def board_page(board: Board, chrome: Chrome) -> bytes:
         content += [
             _collecting(board, chrome.now),
             _line(board),
-            _section("Under way", board.under_way, board, chrome.now, "Nothing is under way."),
-            _section("Live", board.live, board, chrome.now, "Nothing is live."),
+            _section("Under way", board.under_way, UNFINISHED, board, chrome.now),
+            _section("Live", board.live, {State.LIVE}, board, chrome.now),
             _listed(board, chrome.now, "Ended"),
         ]
     return page(chrome, title, "tunings", *content)
@@ -132,13 +132,16 @@ def _line(board: Board) -> Html | None:
     )
 
 
-def _section(title: str, tunings: Sequence[Tuning], board: Board, now: datetime, nothing: str) -> Html:
+def _section(title: str, tunings: Sequence[Tuning], states: Set[State], board: Board, now: datetime) -> Html:
     rows = tag("ul", [row(tuning, board, now) for tuning in tunings], class_="rows") if tunings else None
     key = title.lower().replace(" ", "-")
+    in_all = sum(board.counts.get(state, 0) for state in states)
+    more = max(in_all - len(tunings), 0)
     return tag(
         "section",
-        tag("h2", title, " ", tag("small", f"{len(tunings):,}")),
-        rows or tag("p", nothing, class_="soft"),
+        tag("h2", title, " ", tag("small", f"{in_all:,}")),
+        rows or tag("p", f"Nothing is {title.lower()}.", class_="soft"),
+        tag("p", f"and {more:,} more; a state above shows its own", class_="soft") if more else None,
         id=key,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,38 +13,50 @@ from shared.errors import PermanentError
 from shared.lifecycle.allowance import allow_budget
 
 if TYPE_CHECKING:
+    from shared.lifecycle.cancel import Canceler
+    from shared.lifecycle.engine import Lifecycle
     from shared.lifecycle.replay import Replayer
 
 log = logging.getLogger(__name__)
 
+Form = Mapping[str, str]
+
 DONE = {
     "replay": "It goes on; the next look is under way.",
     "allow-budget": "It will be deployed beyond the month's budget; the next look is under way.",
+    "cancel": "It is canceled; what it has in the cloud is being removed.",
 }
 """What a page says after a deed, by its name."""
 
 
 @dataclass(frozen=True)
 class Deeds:
+    lifecycle: Lifecycle
     replayer: Replayer
+    canceler: Canceler
 
-    def do(self, form: Mapping[str, str]) -> str:
+    def do(self, form: Form) -> str:
         """The address that shows what became of it. Raises PermanentError where it is refused."""
-        deed = form.get("do", "")
-        if deed == "replay":
-            tuning = form.get("tuning", "")
-            self.replayer.replay(tuning, as_newest=form.get("as_newest") == "true")
-            log.info("dashboard: %s of tuning %s", deed, tuning)
-            return address(f"/tunings/{tuning}", done=deed)
-        if deed == "allow-budget":
-            tuning = form.get("tuning", "")
-            allow_budget(self.replayer.lifecycle, tuning)
-            log.info("dashboard: %s of tuning %s", deed, tuning)
-            return address(f"/tunings/{tuning}", done=deed)
-        raise PermanentError("BadRequest", f"there is no deed {deed[:40]!a}")
+        name = form.get("do", "")
+        deed = self._deeds.get(name)
+        if deed is None:
+            raise PermanentError("BadRequest", f"there is no deed {name[:40]!a}")
+        deed(form)
+        log.info("dashboard: %s of %s", name, form.get("tuning", ""))
+        return address(about(form), done=name)
+
+    @property
+    def _deeds(self) -> Mapping[str, Callable[[Form], object]]:
+        return {
+            "replay": lambda form: self.replayer.replay(
+                form.get("tuning", ""), as_newest=form.get("as_newest") == "true"
+            ),
+            "allow-budget": lambda form: allow_budget(self.lifecycle, form.get("tuning", "")),
+            "cancel": lambda form: self.canceler.cancel(form.get("tuning", "")),
+        }
 
 
-def about(form: Mapping[str, str]) -> str:
+def about(form: Form) -> str:
     """The path of the page that a form stood on."""
     tuning = form.get("tuning", "")
     return f"/tunings/{tuning}" if names.is_tuning_id(tuning) else ""

@@ -33,7 +33,7 @@ class _Problem(msgspec.Struct):
 
 
 class _Report(msgspec.Struct):
-    valid: bool = False
+    valid: bool
     problems: list[_Problem] = []
     splits: dict[str, _Split] = {}
 

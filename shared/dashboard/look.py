@@ -20,6 +20,7 @@ from shared.lifecycle.smoke_stage import RESULT_FILE
 from shared.lifecycle.tuning import ENDED, UNFINISHED, State
 
 if TYPE_CHECKING:
+    from shared.dashboard.training import Training
     from shared.lifecycle.engine import Lifecycle
     from shared.lifecycle.records import DatasetVersion
     from shared.lifecycle.tuning import Tuning
@@ -33,6 +34,7 @@ _LISTED = 50
 @dataclass(frozen=True)
 class Look:
     lifecycle: Lifecycle
+    training: Training
 
     def board(self, query: Mapping[str, str]) -> Board:
         """Raises PermanentError "BadRequest" for parameters that can not be meant."""
@@ -80,6 +82,7 @@ class Look:
             deadline=None if limit is None else tuning.state_since + limit,
             validation=validation(blobs.read_report(tuning_id)),
             smoke=smoke_test(blobs.read_snapshot(tuning_id, RESULT_FILE)),
+            curves=self.training.curves(tuning),
             costs=tuple(cost for cost in costs if cost.tuning == tuning_id),
         )
 

@@ -33,6 +33,8 @@ class Visit:
 def visits(tuning: Tuning, now: datetime) -> list[Visit]:
     """In order, without those at a tuning's end: nothing goes on in them."""
     entered = [next(group) for _, group in groupby(tuning.history, key=lambda entry: entry.state)]
+    if not entered:
+        return []
     until = max(now, tuning.state_since)
     ends = [later.at for _, later in pairwise(entered)] + [until]
     found = [

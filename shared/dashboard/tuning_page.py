@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from shared.costs.records import CostRecord
+from shared.dashboard.curve import curve
 from shared.dashboard.frame import Chrome, action, page
 from shared.dashboard.html import Child, Html, join, tag
 from shared.dashboard.timeline import timeline
 from shared.dashboard.views import SmokeSample, SmokeTest, TuningView, Validation
 from shared.dashboard.words import age, badge, link, moment, money, outside, spoken, until
-from shared.lifecycle.tuning import State, Tuning
+from shared.lifecycle.tuning import UNFINISHED, State, Tuning
 
 
 def tuning_page(view: TuningView, chrome: Chrome) -> bytes:
@@ -27,6 +28,7 @@ def tuning_page(view: TuningView, chrome: Chrome) -> bytes:
         _buttons(tuning, chrome),
         _times(tuning, chrome),
         _validation(view.validation, tuning),
+        curve(view.curves),
         _smoke(view.smoke, tuning),
         _costs(view, chrome),
         _facts(tuning),
@@ -51,25 +53,23 @@ def _now(view: TuningView, chrome: Chrome) -> Html:
 
 
 def _buttons(tuning: Tuning, chrome: Chrome) -> Html | None:
-    if tuning.state is State.WAITING_FOR_BUDGET and not tuning.budget_exempt:
-        allow = action(chrome, "allow-budget", "Deploy beyond the budget", tuning=tuning.id)
-        return tag("div", allow, id="buttons", class_="buttons")
+    if tuning.state in UNFINISHED - {State.PROMOTING, State.CLEANING_UP}:
+        cancel = action(chrome, "cancel", "Yes, cancel it", kind="danger", tuning=tuning.id)
+        warning = tag("p", "Its job is canceled, and what it has in the cloud is removed.", class_="soft")
+        allow = None
+        if tuning.state is State.WAITING_FOR_BUDGET and not tuning.budget_exempt:
+            allow = action(chrome, "allow-budget", "Deploy beyond the budget", tuning=tuning.id)
+        return tag("div", allow, tag("details", tag("summary", "Cancel …"), warning, cancel), id="buttons")
     if not tuning.ended or tuning.state is State.REJECTED:
         return None
     if tuning.state is State.SUPERSEDED:
-        again = action(
-            chrome,
-            "replay",
-            "Return to this version",
-            tuning=tuning.id,
-            as_newest="true",
-        )
-        return tag("div", again, id="buttons", class_="buttons")
-    again = action(chrome, "replay", "Replay", tuning=tuning.id)
-    stage = f" from {spoken(tuning.failed_stage)}" if tuning.failed_stage else ""
-    return tag(
-        "div", again, tag("p", f"goes on{stage}; what was done is kept", class_="soft"), id="buttons", class_="buttons"
-    )
+        again = action(chrome, "replay", "Return to this version", tuning=tuning.id, as_newest="true")
+        note = "deployed and tested again, it takes the traffic from the one that is live"
+    else:
+        again = action(chrome, "replay", "Replay", tuning=tuning.id)
+        stage = f" from {spoken(tuning.failed_stage)}" if tuning.failed_stage else ""
+        note = f"goes on{stage}; what was done is kept"
+    return tag("div", again, tag("p", note, class_="soft"), id="buttons", class_="buttons")
 
 
 def _times(tuning: Tuning, chrome: Chrome) -> Html | None:

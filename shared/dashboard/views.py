@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
+from shared.azureml.resources import MetricPoint
 from shared.costs.records import CostRecord
 from shared.idle.series import Series
 from shared.lifecycle.job_slots import JobSlots
 from shared.lifecycle.records import DatasetVersion
 from shared.lifecycle.tuning import State, Tuning
+
+Curves: TypeAlias = Mapping[str, tuple[MetricPoint, ...]]
+"""How metrics of a job developed, by name."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ class TuningView:
     deadline: datetime | None = None
     validation: Validation | None = None
     smoke: SmokeTest | None = None
+    curves: Curves = field(default_factory=dict)
     costs: tuple[CostRecord, ...] = ()
 
 

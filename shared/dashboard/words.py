@@ -67,13 +67,14 @@ _TONES = {
 
 
 def link(path: str, *children: Child, **query: str) -> Html:
-    """To another page of the dashboard. Parameters that are empty are left out."""
+    """To another page of the dashboard."""
     return tag("a", *children, href=address(path, **query))
 
 
 def address(path: str, **query: str) -> str:
-    given = urlencode({name: value for name, value in query.items() if value})
-    return f"{ROOT}{quote(path)}{'?' if given else ''}{given}"
+    """Parameters that are empty are left out. Names from outside may hold what UTF-8 can not spell."""
+    given = urlencode({name: value for name, value in query.items() if value}, errors="replace")
+    return f"{ROOT}{quote(path, errors='replace')}{'?' if given else ''}{given}"
 
 
 def money(amount: float | None, currency: str) -> str:

@@ -71,6 +71,12 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(site: Site) -> No
     assert site.key not in cookie
 
 
+def test_what_is_not_an_asset_is_not_found(site: Site) -> None:
+    for name in ("__init__.py", "..%2Fdesk.py", "%2Fetc%2Fpasswd", "app.js%00"):
+        assert site.get(f"assets/{name}").status_code == 404, name
+    assert site.get("assets/app.js").headers["content-type"].startswith("text/javascript")
+
+
 def test_the_policy_is_alive(site: Site) -> None:
     with site.visit() as page:
         page.evaluate("document.body.append(document.createElement('style'))")
@@ -175,6 +181,8 @@ def test_what_can_not_be_done_is_said(site: Site, failed: Tuning) -> None:
     for asked, status, said in [
         ({"do": "replay", "tuning": live.id}, 409, "has not ended"),
         ({"do": "replay", "tuning": "none"}, 404, "there is no tuning"),
+        ({"do": "cancel", "tuning": live.id}, 409, "put the endpoint to sleep"),
+        ({"do": "allow-budget", "tuning": failed.id}, 409, "replay it first"),
         ({"do": "replay", "tuning": "../x"}, 404, "there is no tuning"),
         ({"do": "format-disk"}, 400, "there is no deed"),
         ({}, 400, "there is no deed"),
