@@ -101,6 +101,14 @@ module monitoring 'modules/monitoring.bicep' = {
   }
 }
 
+module queries 'modules/queries.bicep' = {
+  name: 'queries'
+  scope: group
+  params: {
+    logsName: monitoring.outputs.logsName
+  }
+}
+
 module network 'modules/network.bicep' = if (vnetEnabled) {
   name: 'network'
   scope: group

@@ -1,4 +1,5 @@
-"""The event subscriptions ask for what the functions take, and the alerts look for what the code logs."""
+"""The event subscriptions ask for what the functions take, the alerts look for what the code logs, the saved queries
+for what it sends."""
 
 from __future__ import annotations
 
@@ -37,6 +38,8 @@ def problems(found: Sequence[Template], root: Path) -> Iterator[str]:
     for template in found:
         if "rules" in template.variables and any("scheduledQueryRules" in item.type for item in template.resources):
             yield from _alerts(template, functions, root)
+        if "queries" in template.variables:
+            yield from _queries(template, root)
 
 
 def _subscription(body: dict[str, Any], functions: set[str], found: Sequence[Template]) -> Iterator[str]:
@@ -72,6 +75,15 @@ def _alerts(template: Template, functions: set[str], root: Path) -> Iterator[str
         for words in re.findall(r'Message (?:startswith|has) "([^"]+)"', query):
             if words not in code:
                 yield f"{template.name}: {rule['name']}: nobody logs {words!r}"
+
+
+def _queries(template: Template, root: Path) -> Iterator[str]:
+    """Names of metrics and attributes that nobody sends find nothing."""
+    code = "".join(file.read_text() for file in (root / "shared" / "telemetry").glob("*.py"))
+    for item in unquoted(template.variables["queries"]["value"]):
+        for name in re.findall(r'"(droptune\.[\w.]+)"', item["query"]):
+            if f'"{name}"' not in code:
+                yield f"{template.name}: {item['name']}: nobody sends {name}"
 
 
 def _listed(query: str) -> list[str]:

@@ -46,4 +46,5 @@ resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 output logsId string = logs.id
+output logsName string = logs.name
 output insightsName string = insights.name

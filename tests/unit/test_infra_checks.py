@@ -120,6 +120,7 @@ BROKEN: list[tuple[Check, str, str, str, str]] = [
     (check_events, "modules/upload-subscription.bicep", "retryPolicy", "retries", "no retry policy"),
     (check_events, "modules/alerts.bicep", "and overdue since", "and forgotten since", "nobody logs"),
     (check_events, "modules/alerts.bicep", '"idle_cleanup", "reconcile"', '"idle_cleanup", "tidy"', "no function tidy"),
+    (check_events, "modules/queries.bicep", "droptune.tunings", "droptune.tuned", "nobody sends droptune.tuned"),
     (check_events, "modules/alerts.bicep", '"_poison"', '"_dead"', "no function ends with _dead"),
 ]
 
