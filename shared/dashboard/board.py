@@ -71,10 +71,11 @@ def _filters(board: Board) -> Html:
     options = [tag("option", "any state", value="")] + [
         tag("option", spoken(state), value=state, selected=state is board.state) for state in State
     ]
+    name = tag("input", type="search", name="dataset", value=board.dataset, autocomplete="off", id="of-dataset")
     return tag(
         "form",
-        tag("label", "Dataset", tag("input", type="search", name="dataset", value=board.dataset, autocomplete="off")),
-        tag("label", "State", tag("select", options, name="state")),
+        tag("p", tag("label", "Dataset", for_="of-dataset"), name),
+        tag("p", tag("label", "State", for_="in-state"), tag("select", options, name="state", id="in-state")),
         tag("button", "Show", type="submit"),
         link("", "Show all") if board.filtered else None,
         class_="filters",
