@@ -57,6 +57,7 @@ _TONES = {
     **dict.fromkeys(State, "active"),
     State.QUEUED: "waiting",
     State.WAITING_FOR_BUDGET: "waiting",
+    State.WAITING_FOR_BUDGET: "waiting",
     State.LIVE: "good",
     State.REJECTED: "bad",
     State.FAILED: "bad",
