@@ -7,7 +7,7 @@ STATE ?=
 SETTINGS ?=
 WORKERS ?= 2
 
-.PHONY: demo up cloud test simulate mutants crash crowd soak bench-localcloud bench-sweep bench-validation package check doctor infra policies verify-azure setup clean
+.PHONY: demo on-demand up cloud test simulate mutants crash crowd soak bench-localcloud bench-sweep bench-validation package check doctor infra policies verify-azure setup clean
 
 demo: setup
 	@$(PY) -m demo $(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
@@ -20,6 +20,10 @@ up: setup
 # The local cloud alone, for code of your own: docs/localcloud.md.
 cloud: setup
 	@$(PY) -m localcloud $(if $(STATE),--state "$(STATE)") $(if $(SETTINGS),--settings "$(SETTINGS)")
+
+# Called, unused, deleted, called again: how an endpoint goes and comes back, with times. Four minutes.
+on-demand: setup
+	@$(PY) -m demo.on_demand
 
 test: setup
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup

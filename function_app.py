@@ -8,10 +8,12 @@ from handlers import (
     dataset_settled,
     dataset_uploaded,
     deployment_progress,
+    endpoints_api,
     idle_cleanup,
     job_completed,
     poison,
     reconcile,
+    score,
     smoke_test,
     status_api,
 )
@@ -29,5 +31,7 @@ for module in (
     status_api,
     costs,
     dashboard,
+    endpoints_api,
+    score,
 ):
     app.register_functions(module.blueprint)

@@ -86,6 +86,16 @@ class AppClient:
         body = answer.json()
         return str(body["output"] if isinstance(body, dict) else body)
 
+    def score(self, dataset: str, question: Mapping[str, Any], **headers: str) -> httpx.Response:
+        """Through the gateway, whatever comes."""
+        return httpx.post(
+            f"{self.cloud.config.functions_url}/api/score/{dataset}",
+            headers={"x-functions-key": self.cloud.function_key(), **headers},
+            json=question,
+            timeout=240,
+            trust_env=False,
+        )
+
     def _api(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         return dict(self._call(method, path, query).json())
 

@@ -46,8 +46,15 @@ def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None 
     return Response(json.dumps(body), status, headers, "application/json")
 
 
-def error_answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    return json_answer({"error": {"code": code, "message": message}}, status, headers)
+def error_answer(
+    status: int,
+    code: str,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Response:
+    error = {"code": code, "message": message} | ({"details": details} if details else {})
+    return json_answer({"error": error}, status, headers)
 
 
 def page(content: bytes | str) -> Response:
@@ -69,7 +76,7 @@ class TooLargeError(Exception):
 
 async def body(req: Request, limit: int) -> bytes:
     """Raises TooLargeError as soon as that is known."""
-    if _announced(req) > limit:
+    if (announced_length(req) or 0) > limit:
         raise TooLargeError
     chunks: list[bytes] = []
     size = 0
@@ -81,6 +88,7 @@ async def body(req: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def _announced(req: Request) -> int:
-    length = req.headers.get("content-length", "0")
-    return int(length) if length.isdecimal() else 0
+def announced_length(req: Request) -> int | None:
+    """Bytes of the body; None if its length is not known before its end."""
+    length = req.headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdecimal() else None

@@ -200,6 +200,13 @@ class Settings:
     budget_deadline_hours: float = _setting(
         "Deadline of `waiting_for_budget`; a month, so that the next budget is seen.", 744.0, minimum=0
     )
+    wake_seconds: float = _setting(
+        "`Retry-After` of a dataset that is being woken, before a deployment of it was measured.", 900.0, minimum=1
+    )
+    score_timeout_seconds: float = _setting(
+        "Longest time until the gateway's answer begins; the platform gives 230 s.", 225.0, minimum=1
+    )
+    max_score_body_megabytes: float = _setting("Longest body that the gateway passes on.", 8.0, minimum=0.001)
 
     lifecycle_topic_endpoint: str = _setting(
         "Endpoint of the Event Grid topic for lifecycle events; empty: none are published.", ""

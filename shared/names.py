@@ -30,6 +30,7 @@ SLOTS_TABLE = "jobslots"
 COSTS_TABLE = "costs"
 PRICES_TABLE = "prices"
 SESSIONS_TABLE = "dashboardsessions"
+USAGE_TABLE = "usage"
 TABLES = (
     TUNINGS_TABLE,
     VERSIONS_TABLE,
@@ -38,6 +39,7 @@ TABLES = (
     COSTS_TABLE,
     PRICES_TABLE,
     SESSIONS_TABLE,
+    USAGE_TABLE,
 )
 
 TAG_OWNER = "droptune"

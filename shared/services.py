@@ -20,6 +20,7 @@ from shared.costs.books import Books
 from shared.costs.prices import Prices
 from shared.costs.retail import RetailPrices
 from shared.costs.statement import Statement
+from shared.gateway.usage import Usage
 from shared.lifecycle.cancel import Canceler
 from shared.lifecycle.engine import Lifecycle
 from shared.lifecycle.events import LifecycleEvents
@@ -34,6 +35,7 @@ from shared.lifecycle.replay import Replayer
 from shared.lifecycle.smoke_stage import SmokeStage
 from shared.lifecycle.status import Status
 from shared.lifecycle.topic import Topic
+from shared.lifecycle.waking import EndpointKeeper
 from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from shared.clock import Clock
     from shared.dashboard.dashboard import Dashboard
+    from shared.gateway.gateway import Gateway
     from shared.idle.metrics import RequestMetrics
     from shared.idle.patience import Pause
     from shared.idle.sweep import Sweep
@@ -128,6 +131,30 @@ class Services:
         return Canceler(self.lifecycle)
 
     @functools.cached_property
+    def endpoint_keeper(self) -> EndpointKeeper:
+        return EndpointKeeper(self.lifecycle)
+
+    @functools.cached_property
+    def usage(self) -> Usage:
+        return Usage(self._ledger, self.clock, time.monotonic)
+
+    @functools.cached_property
+    def gateway(self) -> Gateway:
+        from shared.gateway.directory import Directory
+        from shared.gateway.gateway import Gateway
+        from shared.gateway.upstream import Upstream
+
+        return Gateway(
+            Directory(self._ledger, self._arm, time.monotonic),
+            Upstream(),
+            self.usage,
+            self.endpoint_keeper,
+            timeout=self.settings.score_timeout_seconds,
+            max_body=round(self.settings.max_score_body_megabytes * 1024 * 1024),
+            timer=time.monotonic,
+        )
+
+    @functools.cached_property
     def status(self) -> Status:
         return Status(self.lifecycle)
 
@@ -180,6 +207,7 @@ class Services:
             pause=self._pause,
             price=self.prices.hourly,
             telemetry=self.telemetry,
+            calls=self.usage,
             owner=names.owner(self.settings.workspace_id),
             metrics_delay=timedelta(minutes=self.settings.metrics_delay_minutes),
         )

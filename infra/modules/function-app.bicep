@@ -34,6 +34,7 @@ var places = {
   APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
 }
 var host = {
+  PYTHON_ENABLE_INIT_INDEXING: '1' // HTTP streams, on Python up to 3.12
   STORAGE__credential: 'managedidentity'
   STORAGE__clientId: clientId
   AzureWebJobsStorage__blobServiceUri: account.properties.primaryEndpoints.blob

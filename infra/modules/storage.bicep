@@ -28,6 +28,7 @@ var tables = [
   'costs'
   'prices'
   'dashboardsessions'
+  'usage'
 ]
 
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {

@@ -38,6 +38,8 @@ class IdleSettings:
     after_minutes: float | None = None
     grace_minutes: float | None = None
     keep_hours: str | None = None
+    awake: str | None = None
+    """Hours in which its endpoint is kept, and before which it is woken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def parse_tuning_file(data: bytes) -> TuningFile:
             after_minutes=idle.number("after_minutes", above=0, maximum=MAX_MINUTES),
             grace_minutes=idle.number("grace_minutes", above=0, maximum=MAX_MINUTES),
             keep_hours=idle.checked("keep_hours", form=FORM, check=WeeklyHours.parse),
+            awake=idle.checked("awake", form=FORM, check=WeeklyHours.parse),
         ),
     )
     smoke.refuse_unknown()

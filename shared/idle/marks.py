@@ -30,6 +30,11 @@ def keep_reason(tags: Mapping[str, str], now: datetime) -> str:
     return f"tag {names.TAG_KEEP} until {until:%Y-%m-%d %H:%M} UTC" if now < until else ""
 
 
+def keeps(value: str) -> bool:
+    """Whether it is a value of that tag which says what it seems to say: true, false, a date or a time."""
+    return value in ("true", "false") or _until(value) is not None
+
+
 def is_marked(tags: Mapping[str, str]) -> bool:
     return bool(_tag(tags, names.TAG_IDLE_SINCE))
 

@@ -67,7 +67,7 @@ def overridden(policy: Policy, overrides: Mapping[str, Any]) -> Policy:
             changed = replace(changed, idle_after=_minutes(key, value))
         elif key == "grace_minutes":
             changed = replace(changed, grace=_minutes(key, value))
-        elif key == "keep_hours" and isinstance(value, str):
+        elif key in ("keep_hours", "awake") and isinstance(value, str):
             changed = replace(changed, keep_hours=(*changed.keep_hours, WeeklyHours.parse(value)))
         else:
             raise ValueError(f"{key}: {value!r}")

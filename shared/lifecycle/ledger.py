@@ -16,20 +16,21 @@ from shared.costs.records import CostRecord, PriceRecord
 from shared.errors import RaceLostError
 from shared.lifecycle.job_slots import JobSlots
 from shared.lifecycle.listing import ALL_STATES, Listing, Place
-from shared.lifecycle.records import DatasetVersion, EndpointRecord, VersionState
+from shared.lifecycle.records import DatasetVersion, EndpointRecord, LastCall, VersionState
 from shared.lifecycle.tuning import State, Tuning
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient, TableServiceClient
 
-Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord, JobSlots, CostRecord, PriceRecord)
-AnyRow = Tuning | DatasetVersion | EndpointRecord | JobSlots | CostRecord | PriceRecord
+Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord, JobSlots, CostRecord, PriceRecord, LastCall)
+AnyRow = Tuning | DatasetVersion | EndpointRecord | JobSlots | CostRecord | PriceRecord | LastCall
 
 _TUNING_PARTITION = "tuning"
 _ENDPOINT_PARTITION = "endpoint"
 _SLOTS_PARTITION = "slots"
 _JOB_SLOTS = "jobs"
 _PRICE_PARTITION = "price"
+_USAGE_PARTITION = "usage"
 _MAX_CHARACTERS = 32_000
 _HEAD = "head"
 
@@ -117,6 +118,12 @@ class Ledger:
 
     def prices(self) -> Iterator[Versioned[PriceRecord]]:
         return self._all(names.PRICES_TABLE, PriceRecord)
+
+    def usage(self, dataset: str) -> Versioned[LastCall] | None:
+        return self._get(names.USAGE_TABLE, _USAGE_PARTITION, dataset, LastCall)
+
+    def usages(self) -> Iterator[Versioned[LastCall]]:
+        return self._all(names.USAGE_TABLE, LastCall)
 
     def put(self, row: Versioned[Row]) -> Versioned[Row]:
         """Insert (empty ETag) or replace the row if nobody else did since; returns it with its new ETag."""
@@ -208,6 +215,8 @@ def _address(value: AnyRow) -> tuple[str, str, str]:
         return names.COSTS_TABLE, value.dataset, value.key
     if isinstance(value, PriceRecord):
         return names.PRICES_TABLE, _PRICE_PARTITION, value.key
+    if isinstance(value, LastCall):
+        return names.USAGE_TABLE, _USAGE_PARTITION, value.dataset
     return names.ENDPOINTS_TABLE, _ENDPOINT_PARTITION, value.dataset
 
 

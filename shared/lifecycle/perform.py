@@ -260,7 +260,7 @@ class Performer:
     def _become_live(self, tuning: Tuning, record: Versioned[EndpointRecord], now: datetime) -> Tuning:
         previous = record.value.live
         if previous != tuning.id:
-            value = replace(record.value, live=tuning.id, live_since=now, promoting="")
+            value = replace(record.value, live=tuning.id, live_since=now, promoting="", last_live=tuning.id)
             self.ledger.put(replace(record, value=value))
             if previous:
                 self.wake_ups.tuning(previous)

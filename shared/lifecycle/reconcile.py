@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 from shared.datasets.paths import parse_blob_name
 from shared.errors import DroptuneError, InvalidDatasetError
+from shared.lifecycle.awake_hours import is_to_be_woken
 from shared.lifecycle.intake import supported_files, unsupported_id
 from shared.lifecycle.records import EndpointRecord, EndpointStatus, VersionState
+from shared.lifecycle.standing import Situation
 from shared.lifecycle.tuning import State, Tuning
+from shared.lifecycle.waking import EndpointKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -41,6 +44,7 @@ class ReconcileReport:
     slots: int
     events: int
     costs: int
+    woken: int
     errors: tuple[str, ...]
 
 
@@ -62,7 +66,8 @@ class Reconciler:
         slots = self._slots(slots_row, rows, errors)
         events = self._events(rows, errors)
         costs = self._costs(rows, errors)
-        report = ReconcileReport(versions, tunings, endpoints, slots, events, costs, tuple(errors))
+        woken = self._awake(rows, records, now, errors)
+        report = ReconcileReport(versions, tunings, endpoints, slots, events, costs, woken, tuple(errors))
         log.info("reconcile: %s", report)
         self.lifecycle.telemetry.states(Counter(row.value.state for row in rows.values()))
         return report
@@ -151,6 +156,22 @@ class Reconciler:
         log.info("endpoint of dataset %s: forgetting %s", value.dataset, ", ".join(gone))
         self.lifecycle.ledger.put(replace(row, value=value))
 
+    def _awake(
+        self,
+        rows: dict[str, Versioned[Tuning]],
+        records: dict[str, Versioned[EndpointRecord]],
+        now: datetime,
+        errors: list[str],
+    ) -> int:
+        """Datasets whose hours are about to begin, and whose endpoint sleeps."""
+        keeper, usual = EndpointKeeper(self.lifecycle), self.lifecycle.settings.wake_seconds
+        count = 0
+        for row in records.values():
+            last = rows.get(row.value.last_live)
+            if last is not None and is_to_be_woken(last.value, row.value, usual, now):
+                count += _guarded(partial(_woken, keeper, row.value.dataset), errors)
+        return count
+
     def _slots(self, row: Versioned[JobSlots], tunings: dict[str, Versioned[Tuning]], errors: list[str]) -> int:
         keeper = self.lifecycle.slots
         if not keeper.limit:
@@ -168,6 +189,10 @@ class Reconciler:
 
     def _overdue(self, wake_at: datetime, now: datetime) -> bool:
         return now - wake_at > timedelta(seconds=self.lifecycle.settings.overdue_seconds)
+
+
+def _woken(keeper: EndpointKeeper, dataset: str) -> int:
+    return keeper.wake(dataset, "its hours").situation is Situation.COMING
 
 
 def _deleting(record: EndpointRecord) -> bool:

@@ -60,6 +60,8 @@ class EndpointRecord:
     promoting: str = ""
     retire_reason: str = ""
     """Why the idle sweep deletes it, while it does."""
+    last_live: str = ""
+    """Who was live last, also when nobody is any more: who is woken when somebody calls."""
 
     def joined(self, tuning_id: str, name: str) -> EndpointRecord:
         tenants = tuple(sorted({*self.tenants, tuning_id}))
@@ -76,4 +78,12 @@ class EndpointRecord:
 
     def gone(self) -> EndpointRecord:
         """After the endpoint was deleted: the next one is a new generation."""
-        return EndpointRecord(dataset=self.dataset, generation=self.generation + 1)
+        return EndpointRecord(dataset=self.dataset, generation=self.generation + 1, last_live=self.last_live)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastCall:
+    """When a call of a dataset was last passed on, to a minute. Never moves backwards."""
+
+    dataset: str
+    at: datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared import names
 from shared.errors import PermanentError
@@ -83,7 +83,26 @@ def resumed(tuning: Tuning, job: Job | None, now: datetime) -> Tuning:
 
     `job` is Azure ML's job of the last attempt, None if there is none.
     """
-    fresh = {
+    if tuning.model_id:
+        return redeployed(tuning, now, "replayed by an operator: new deployment")
+    fresh = _fresh(tuning, now)
+    if job is None and tuning.job != names.job_name(tuning.id, tuning.attempt):
+        return tuning.moved(State.PREPARING, now, "replayed by an operator", **fresh)
+    if job is None or job.status in ("Failed", "Canceled", "CancelRequested"):
+        message = "replayed by an operator: new job"
+        return tuning.moved(State.PREPARING, now, message, attempt=tuning.attempt + 1, **fresh)
+    message = f"replayed by an operator: job {job.name} is {job.status}"
+    return tuning.moved(State.TRAINING, now, message, job=job.name, **fresh)
+
+
+def redeployed(tuning: Tuning, now: datetime, message: str) -> Tuning:
+    """Its registered model goes into a new deployment, on whatever endpoint the dataset has by then."""
+    attempt = tuning.deploy_attempt + 1
+    return tuning.moved(State.REGISTERED, now, message, deploy_attempt=attempt, **_fresh(tuning, now))
+
+
+def _fresh(tuning: Tuning, now: datetime) -> dict[str, Any]:
+    return {
         "outcome": None,
         "reason": None,
         "failed_stage": None,
@@ -95,13 +114,3 @@ def resumed(tuning: Tuning, job: Job | None, now: datetime) -> Tuning:
         "budget_exempt": False,
         "trace": begun(tuning.id, now),
     }
-    if tuning.model_id:
-        message, attempt = "replayed by an operator: new deployment", tuning.deploy_attempt + 1
-        return tuning.moved(State.REGISTERED, now, message, deploy_attempt=attempt, **fresh)
-    if job is None and tuning.job != names.job_name(tuning.id, tuning.attempt):
-        return tuning.moved(State.PREPARING, now, "replayed by an operator", **fresh)
-    if job is None or job.status in ("Failed", "Canceled", "CancelRequested"):
-        message = "replayed by an operator: new job"
-        return tuning.moved(State.PREPARING, now, message, attempt=tuning.attempt + 1, **fresh)
-    message = f"replayed by an operator: job {job.name} is {job.status}"
-    return tuning.moved(State.TRAINING, now, message, job=job.name, **fresh)

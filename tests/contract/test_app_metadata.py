@@ -66,6 +66,10 @@ def test_every_function_of_the_design_is_there_with_its_trigger() -> None:
         "dashboard_asset": "httpTrigger",
         "dashboard_sign_in": "httpTrigger",
         "dashboard_act": "httpTrigger",
+        "score": "httpTrigger",
+        "wake_endpoint": "httpTrigger",
+        "sleep_endpoint": "httpTrigger",
+        "keep_endpoint": "httpTrigger",
         "costs": "httpTrigger",
         "allow_budget": "httpTrigger",
     }

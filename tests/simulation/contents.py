@@ -31,6 +31,7 @@ SETTINGS: Mapping[str, bytes] = {
     "slow is bad": b'{"smoke": {"max_latency_seconds": 5}}',
     "soon idle": b'{"idle": {"after_minutes": 25, "grace_minutes": 15}}',
     "idle late": b'{"idle": {"after_minutes": 150}}',
+    "awake in the afternoon": b'{"idle": {"after_minutes": 25, "awake": "Sun-Mon 15:30-17:00 UTC"}}',
     "kept in the afternoon": b'{"idle": {"keep_hours": "Sun-Mon 15:00-18:30 Europe/Berlin"}}',
 }
 BAD_SETTINGS: Mapping[str, bytes] = {"no JSON": b"{", "unknown model": b'{"base_model": "no-such-model"}'}

@@ -68,6 +68,8 @@ class Kind(StrEnum):
     KEPT = "operator sets a keep mark"
     ORPHANED = "endpoint of ours of which the ledger knows nothing"
     CHANGED_BY_HAND = "operator changes an endpoint's tags"
+    PUT_TO_SLEEP = "operator puts an endpoint to sleep"
+    WOKEN = "operator wakes an endpoint"
 
 
 @dataclass(frozen=True, order=True)

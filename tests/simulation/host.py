@@ -17,8 +17,10 @@ from azure.functions.timer import TimerRequest
 
 import function_app
 from handlers.http import Request, Response
-from shared import names
+from shared import names, services
 from shared.config import Settings
+from shared.gateway.directory import EndpointVanishedError
+from shared.gateway.gateway import CALLER
 from tests.simulation.dice import Dice
 from tests.simulation.faults import Kind
 from tests.simulation.twins.calm import START
@@ -140,6 +142,27 @@ class Host:
             answered(None if error else answers[0])
 
         self._run(call, ",".join(route.values()), (asked,), ended, died=lambda: answered(None))
+
+    def call_gateway(self, dataset: str, passed_on: Callable[[str], None]) -> None:
+        """What the function `score` does in its threads, one after the other; the rest of it is asyncio and HTTP.
+
+        `passed_on` is told of the endpoint that gets the call.
+        """
+
+        def call(_: None) -> None:
+            lent = services.services()
+            try:
+                target = lent.gateway.directory.read(dataset)
+            except EndpointVanishedError as error:
+                lent.endpoint_keeper.look_again(error.tuning)
+                return
+            if target is None:
+                lent.endpoint_keeper.wake(dataset, CALLER)
+                return
+            lent.usage.write(dataset, lent.clock())
+            passed_on(target.endpoint)
+
+        self._run(Function("score", call, {}), dataset, (None,), lambda error: None)
 
     def look_at_queues(self) -> None:
         """To be called after anything that may have changed when a message becomes visible."""

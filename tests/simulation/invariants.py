@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from shared import names
@@ -19,7 +20,7 @@ from shared.idle.hours import WeeklyHours
 from shared.lifecycle.perform import FILE_INPUTS
 from shared.lifecycle.records import EndpointRecord, EndpointStatus
 from shared.lifecycle.smoke_stage import RESULT_FILE
-from shared.lifecycle.tuning import State, Tuning
+from shared.lifecycle.tuning import ENDED, State, Tuning
 from shared.serving.smoke_report import SmokeReport
 from tests.simulation import accounts
 from tests.simulation.causes import unexplained
@@ -30,6 +31,8 @@ from tests.simulation.truth import Truth
 from tests.simulation.twins.world import Fate, Outcome
 from tests.simulation.world import MAX_CLOCK_ERROR, Invocation
 
+RETIRING = frozenset({"idle_cleanup", "sleep_endpoint"})
+"""Functions that close endpoints."""
 MONITORS_DELAY = timedelta(minutes=2)
 """Rounding to whole minutes, on both ends of what is asked for."""
 
@@ -165,15 +168,21 @@ def nothing_of_others_is_touched(scene: Scene) -> Iterator[str]:
 
 
 def only_what_is_idle_is_given_up(scene: Scene) -> Iterator[str]:
-    """I4, when the sweep closes an endpoint: no calls in the window, no keep mark, no unfinished tuning."""
+    """I4, when the sweep or an operator closes an endpoint: no keep mark, no unfinished tuning; the sweep: no calls."""
     who = scene.who
-    if scene.operation != "ledger.put" or who is None or who.function != "idle_cleanup":
+    if scene.operation != "ledger.put" or who is None or who.function not in RETIRING:
         return
-    record = scene.truth.record(scene.of.partition("/")[2])
-    if record.status is not EndpointStatus.DELETING:
+    table, _, dataset = scene.of.partition("/")
+    record = scene.truth.record(dataset)
+    if table != names.ENDPOINTS_TABLE or record.status is not EndpointStatus.DELETING:
         return
+    for tenant in record.tenants:
+        if tenant != record.live:
+            yield f"endpoint {record.name} is given up while {tenant} uses it"
     if _kept(scene, record.name, None):
         yield f"endpoint {record.name} has a keep mark"
+    if who.function != "idle_cleanup":
+        return
     called = scene.people.last_call.get(record.name)
     settings = scene.truth.settings
     idle = _idle_settings(scene, record, who)
@@ -184,14 +193,21 @@ def only_what_is_idle_is_given_up(scene: Scene) -> Iterator[str]:
     changed = scene.people.changed_at.get(record.name)
     if changed is not None and window < changed < who.started - MAX_CLOCK_ERROR:
         yield f"endpoint {record.name} was changed by hand at {changed:%H:%M:%S} and is given up as idle"
-    hours = WeeklyHours.parse(idle["keep_hours"]) if "keep_hours" in idle else None
-    if hours and all(
-        hours.contains(who.started + error) for error in (-MAX_CLOCK_ERROR, timedelta(0), MAX_CLOCK_ERROR)
-    ):
-        yield f"endpoint {record.name} is given up within its keep hours"
-    for tenant in record.tenants:
-        if tenant != record.live:
-            yield f"endpoint {record.name} is given up while {tenant} uses it"
+    for hours in (WeeklyHours.parse(idle[key]) for key in ("keep_hours", "awake") if key in idle):
+        if all(hours.contains(who.started + error) for error in (-MAX_CLOCK_ERROR, timedelta(0), MAX_CLOCK_ERROR)):
+            yield f"endpoint {record.name} is given up within the hours {hours.text}"
+    noted, read = scene.people.noted_call.get(dataset), who.seen.get(f"ledger.usage {dataset}")
+    # The time that is noted and the time that it is compared with come from two clocks.
+    if noted is not None and read is not None and window + MAX_CLOCK_ERROR < noted < read:
+        yield f"endpoint {record.name} was called through the gateway at {noted:%H:%M:%S} and is given up as idle"
+
+
+def a_sleeping_endpoint_is_woken_once(scene: Scene) -> Iterator[str]:
+    """I1, of deployments on demand: however many call, one begins it, and nobody begins it while it is under way."""
+    for tuning in _tunings_of(scene):
+        for before, entry in pairwise(tuning.history):
+            if entry.message.startswith("woken by") and before.state not in ENDED:
+                yield f"{tuning.id} was woken while it was {before.state}"
 
 
 def _idle_settings(scene: Scene, record: EndpointRecord, who: Invocation) -> dict[str, Any]:
@@ -338,6 +354,7 @@ MOMENTS: Mapping[Invariant, tuple[str, ...]] = {
         "before arm.delete_endpoint",
     ),
     only_what_is_idle_is_given_up: ("after ledger.put",),
+    a_sleeping_endpoint_is_woken_once: ("after ledger.put",),
     every_tuning_ends_or_waits_for_something: ("after ledger.put",),
     looks_do_not_multiply: ("after wake_ups.tuning", "after wake_ups.smoke_test"),
     every_end_has_a_cause: (),

@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError
 from shared import names
 from shared.errors import DroptuneError
 from shared.lifecycle.records import EndpointStatus
-from tests.simulation.invariants import MOMENTS, Invariant, Scene, sentence
+from tests.simulation.invariants import MOMENTS, RETIRING, Invariant, Scene, sentence
 from tests.simulation.people import People
 from tests.simulation.truth import Truth
 from tests.simulation.twins.world import Fate
@@ -56,14 +56,14 @@ class Judge(logging.Handler):
 
     def after(self, operation: str, of: str, who: Invocation | None) -> None:
         if who is not None:
-            if operation == "arm.get_endpoint":
+            if operation in ("arm.get_endpoint", "ledger.usage"):
                 who.seen[f"{operation} {of}"] = self._world.now()
             elif operation == "ledger.put" or operation.startswith("wake_ups."):
                 who.tells[operation] += 1
         if operation == "scoring.score":
             scores = self._world.fates.scores
             self._scores |= {key: list(scores[key]) for key in scores if key.startswith(f"{of}?")}
-        elif operation == "ledger.put" and who is not None and who.function == "idle_cleanup":
+        elif operation == "ledger.put" and who is not None and who.function in RETIRING:
             self._note_decision(of)
         for invariant in self._at.get(f"after {operation}", ()):
             self._check(invariant, self._scene(operation, of, who))

@@ -21,7 +21,17 @@ from tests.simulation.strangers import STRANGERS_TAGS, forms
 from tests.simulation.truth import Truth
 from tests.simulation.twins.endpoints import Endpoint
 from tests.simulation.twins.refusals import RefusedError
-from tests.simulation.workload import DATASETS, Calls, Delete, Look, Operate, Step, Strange, Upload
+from tests.simulation.workload import (
+    DATASETS,
+    Calls,
+    CallsThroughTheGateway,
+    Delete,
+    Look,
+    Operate,
+    Step,
+    Strange,
+    Upload,
+)
 from tests.simulation.world import SimulatedWorld
 
 _AGAIN = 60.0
@@ -38,6 +48,8 @@ class People:
     truth: Truth
     last_call: dict[str, datetime] = field(default_factory=dict)
     """When users called an endpoint last; our own smoke tests do not count."""
+    noted_call: dict[str, datetime] = field(default_factory=dict)
+    """When the gateway last had noted a call of a dataset."""
     replays: Counter[str] = field(default_factory=Counter)
     kept_since: dict[str, datetime] = field(default_factory=dict)
     changed_at: dict[str, datetime] = field(default_factory=dict)
@@ -78,6 +90,8 @@ class People:
                 self.truth.cloud.blobs.delete(names.DATASETS, blob)
             case Calls(dataset, seconds, every):
                 self._call(dataset, seconds, every)
+            case CallsThroughTheGateway(dataset, seconds, every):
+                self._call_through_the_gateway(dataset, seconds, every)
             case Operate(kind, which):
                 if self.world.injector.allows(kind, step.id):
                     self._operate(kind, which)
@@ -104,6 +118,19 @@ class People:
         fails = self.world.fates.answers_badly(f"{endpoint.name}/{chosen}") and dice.chance(0.5)
         self.truth.cloud.usage.record(endpoint.name, chosen, 500 if fails else 200, dice.between(0.1, 3))
 
+    def _call_through_the_gateway(self, dataset: str, seconds: float, every: float) -> None:
+        def passed_on(name: str) -> None:
+            self.noted_call[dataset] = self.world.now()
+            endpoint = self.truth.our_endpoints().get(name)
+            if endpoint is not None and any(endpoint.traffic.values()):
+                self._ask(endpoint)
+                self.last_call[name] = self.world.now()
+
+        self.host.call_gateway(dataset, passed_on)
+        if seconds > every:
+            again = self._call_through_the_gateway
+            self.world.scheduler.after(every, lambda: again(dataset, seconds - every, every))
+
     def _operate(self, kind: Kind, which: int) -> None:
         if kind is Kind.REPLAYED:
             if tunings := sorted(tuning.id for tuning in self.truth.tunings() if tuning.ended):
@@ -124,6 +151,11 @@ class People:
             return
         if kind is Kind.APP_DOWN:
             self.host.stop_for(60.0 * (1 + which % 90))
+            return
+        if kind in (Kind.PUT_TO_SLEEP, Kind.WOKEN):
+            self._operate_endpoint(
+                "sleep_endpoint" if kind is Kind.PUT_TO_SLEEP else "wake_endpoint", DATASETS[which % len(DATASETS)]
+            )
             return
         if kind is Kind.STORM_OF_LOOKS:
             self._storm(10 + which % 30)
@@ -159,6 +191,13 @@ class People:
             self.world.trace.note("people", f"{function} {tuning}: {status}")
 
         self.host.request(function, {"id": tuning}, answered, params or {})
+
+    def _operate_endpoint(self, function: str, dataset: str) -> None:
+        def answered(response: Response | None) -> None:
+            status = "HTTP 500" if response is None else f"HTTP {response.status_code}"
+            self.world.trace.note("people", f"{function} of {dataset}: {status}")
+
+        self.host.request(function, {"dataset": dataset}, answered)
 
     def _storm(self, times: int) -> None:
         """So many hints and so many copies of the planned look, for every tuning, whatever it is doing."""

@@ -35,6 +35,15 @@ class Calls:
 
 
 @dataclass(frozen=True)
+class CallsThroughTheGateway:
+    """Users that call the stable address of a dataset, every so many seconds."""
+
+    dataset: str
+    seconds: float
+    every: float
+
+
+@dataclass(frozen=True)
 class Operate:
     """An operator's deed; `which` picks from what there is when it happens."""
 
@@ -54,7 +63,7 @@ class Look:
     """Somebody opens the status page."""
 
 
-Deed = Upload | Delete | Calls | Operate | Strange | Look
+Deed = Upload | Delete | Calls | CallsThroughTheGateway | Operate | Strange | Look
 
 
 @dataclass(frozen=True)
@@ -137,4 +146,11 @@ def draw_steps(dice: Dice, *, calm: bool) -> tuple[Step, ...]:
     for kind in () if calm else (Kind.ORPHANED, Kind.CHANGED_BY_HAND):
         if dice.chance(0.15):
             steps.add(dice.between(HOUR, 7 * HOUR), Operate(kind, dice.below(1000)))
+    if dice.chance(0.5):
+        every = dice.choice((MINUTE, 7 * MINUTE, 40 * MINUTE))
+        users = CallsThroughTheGateway(dice.choice(DATASETS), dice.between(0.5 * HOUR, 3 * HOUR), every)
+        steps.add(dice.between(HOUR, 6 * HOUR), users)
+    for kind in (Kind.PUT_TO_SLEEP, Kind.WOKEN) if not calm else ():
+        if dice.chance(0.2):
+            steps.add(dice.between(2 * HOUR, 7 * HOUR), Operate(kind, dice.below(1000)))
     return tuple(sorted(steps.found, key=lambda step: (step.at, step.id)))

@@ -12,7 +12,7 @@ from shared.errors import RaceLostError, TransientError
 from shared.lifecycle.ledger import Versioned
 from shared.lifecycle.listing import Listing, Place
 from shared.lifecycle.own_requests import MinuteOfRequests
-from shared.lifecycle.records import DatasetVersion, EndpointRecord, VersionState
+from shared.lifecycle.records import DatasetVersion, EndpointRecord, LastCall, VersionState
 from shared.lifecycle.tuning import MAX_HISTORY, Reason, SmokeResult, Split, State, Tuning
 from shared.serving.smoke_report import Figures
 from tests.contract.twins.subject import Subject
@@ -42,6 +42,17 @@ def test_the_job_slots_are_one_row_that_is_written_by_compare_and_swap(cloud: Su
     with pytest.raises(RaceLostError):
         cloud.ledger.put(row)
     cloud.ledger.put(replace(written, value=changed.left(["holder", "waits"])))
+
+
+def test_the_last_call_of_a_dataset_is_a_row_of_its_own(cloud: Subject, fresh: Fresh) -> None:
+    name = fresh("called")
+    assert cloud.ledger.usage(name) is None
+    written = cloud.ledger.put(Versioned(LastCall(dataset=name, at=NOW), ""))
+    assert cloud.ledger.usage(name) == written
+    with pytest.raises(RaceLostError):
+        cloud.ledger.put(Versioned(LastCall(dataset=name, at=NOW), ""))
+    later = cloud.ledger.put(replace(written, value=LastCall(dataset=name, at=NOW + timedelta(minutes=1))))
+    assert later in list(cloud.ledger.usages())
 
 
 def full(name: str) -> Tuning:

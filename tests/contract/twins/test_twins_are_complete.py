@@ -48,6 +48,9 @@ LIFECYCLE = {
     "prices",
     "statement",
     "dashboard",
+    "endpoint_keeper",
+    "usage",
+    "gateway",
     "telemetry",
     "sweep",
 }

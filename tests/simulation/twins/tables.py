@@ -15,11 +15,11 @@ from shared.errors import RaceLostError, TransientError
 from shared.lifecycle.job_slots import JobSlots
 from shared.lifecycle.ledger import AnyRow, Ledger, Versioned, newest
 from shared.lifecycle.listing import Listing
-from shared.lifecycle.records import DatasetVersion, EndpointRecord, VersionState
+from shared.lifecycle.records import DatasetVersion, EndpointRecord, LastCall, VersionState
 from shared.lifecycle.tuning import State, Tuning
 from tests.simulation.twins.world import World
 
-Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord, JobSlots, CostRecord, PriceRecord)
+Row = TypeVar("Row", Tuning, DatasetVersion, EndpointRecord, JobSlots, CostRecord, PriceRecord, LastCall)
 Key = tuple[str, str]
 """Partition and row key."""
 
@@ -124,6 +124,12 @@ class LedgerTwin(Ledger):
     def prices(self) -> Iterator[Versioned[PriceRecord]]:
         return self._list("ledger.prices", names.PRICES_TABLE, PriceRecord)
 
+    def usage(self, dataset: str) -> Versioned[LastCall] | None:
+        return self._read("ledger.usage", names.USAGE_TABLE, ("usage", dataset), LastCall)
+
+    def usages(self) -> Iterator[Versioned[LastCall]]:
+        return self._list("ledger.usages", names.USAGE_TABLE, LastCall)
+
     def put(self, row: Versioned[Row]) -> Versioned[Row]:
         table, key = _address(row.value)
         body = msgspec.json.encode(row.value)
@@ -162,4 +168,6 @@ def _address(value: AnyRow) -> tuple[str, Key]:
         return names.COSTS_TABLE, (value.dataset, value.key)
     if isinstance(value, PriceRecord):
         return names.PRICES_TABLE, ("price", value.key)
+    if isinstance(value, LastCall):
+        return names.USAGE_TABLE, ("usage", value.dataset)
     return names.ENDPOINTS_TABLE, ("endpoint", value.dataset)
