@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -41,11 +42,24 @@ class Seen:
     now: datetime
 
 
+@dataclass(frozen=True)
+class _Ledger:
+    """Tunings by id, those of an endpoint, and the ids of the unfinished ones of a dataset."""
+
+    by_id: Mapping[str, Tuning]
+    by_endpoint: defaultdict[str, list[Tuning]]
+    unfinished: defaultdict[str, list[str]]
+
+
 def gather(seen: Seen) -> list[Facts]:
     """One Facts for each endpoint, without its requests."""
     by_name = {record.name: record for record in seen.records if record.name}
-    by_id = {tuning.id: tuning for tuning in seen.tunings}
-    return [_facts(endpoint, by_name.get(endpoint.name), by_id, seen) for endpoint in seen.endpoints]
+    ledger = _Ledger({tuning.id: tuning for tuning in seen.tunings}, defaultdict(list), defaultdict(list))
+    for tuning in seen.tunings:
+        ledger.by_endpoint[tuning.endpoint].append(tuning)
+        if tuning.state in UNFINISHED:
+            ledger.unfinished[tuning.dataset].append(tuning.id)
+    return [_facts(endpoint, by_name.get(endpoint.name), ledger, seen) for endpoint in seen.endpoints]
 
 
 def homeless(endpoints: Iterable[OnlineEndpoint], tunings: Iterable[Tuning], *, owner: str) -> list[str]:
@@ -63,10 +77,10 @@ def dataset_of(endpoint: OnlineEndpoint, record: EndpointRecord | None) -> str:
     return record.dataset if record else endpoint.tags.get(names.TAG_DATASET, "")
 
 
-def _facts(endpoint: OnlineEndpoint, record: EndpointRecord | None, tunings: Mapping[str, Tuning], seen: Seen) -> Facts:
+def _facts(endpoint: OnlineEndpoint, record: EndpointRecord | None, ledger: _Ledger, seen: Seen) -> Facts:
     ours = is_ours(endpoint.tags, seen.owner)
     dataset = dataset_of(endpoint, record)
-    users = [tuning for tuning in tunings.values() if tuning.endpoint == endpoint.name]
+    users = ledger.by_endpoint.get(endpoint.name, [])
     remembered = seen.memory.endpoints.get(endpoint.name)
     deployments = seen.deployments.get(endpoint.name, ())
     listed = () if isinstance(deployments, Unavailable) else deployments
@@ -74,14 +88,10 @@ def _facts(endpoint: OnlineEndpoint, record: EndpointRecord | None, tunings: Map
         endpoint=endpoint,
         ours=ours,
         record=record,
-        live=tunings.get(record.live) if record else None,
-        orphan=_orphan(record, users, tunings) if ours else "",
+        live=ledger.by_id.get(record.live) if record else None,
+        orphan=_orphan(record, users, ledger.by_id) if ours else "",
         ledger_empty=not seen.records,
-        unfinished=tuple(
-            tuning.id for tuning in tunings.values() if tuning.dataset == dataset and tuning.state in _ON_ITS_WAY
-        )
-        if ours and dataset
-        else (),
+        unfinished=tuple(ledger.unfinished.get(dataset, ())) if ours and dataset else (),
         deployments=deployments,
         foreign=tuple(item.name for item in listed if not is_ours(item.tags, seen.owner)),
         own_requests=tuple(sorted(moment for tuning in users for moment in tuning.smoke_requests)),

@@ -83,9 +83,10 @@ class Sweep:
         work = _Work(self, now, patiently)
         work.look()
         reports: list[EndpointReport] = []
+        may_delete = self.settings.max_deletions_per_sweep
         for facts in work.facts:
-            may_delete = self.settings.max_deletions_per_sweep - sum(report.deletions for report in reports)
             report = work.treat(facts, may_delete)
+            may_delete -= report.deletions
             _log(report, dry_run=dry_run)
             reports.append(report)
             if report.ours:
@@ -241,7 +242,7 @@ class _Work:
             return replace(_report(facts, verdict), error=_text(error))
 
     def _act(self, facts: Facts, policy: Policy, verdict: Verdict) -> EndpointReport:
-        """On the endpoint as it is now: somebody may have tagged or called it since it was listed."""
+        """On the endpoint as it is now, a throttled sweep later: somebody may have tagged or called it since."""
         name, actor = facts.endpoint.name, self._actor
         if verdict.kind in ("keep", "marked"):
             actor.tell(facts, verdict, self._now)
@@ -253,14 +254,15 @@ class _Work:
         if self._sweep.calls and facts.record:
             last_call = self._sweep.calls.last_call(facts.record.dataset)
         facts = replace(facts, endpoint=endpoint, ours=is_ours(endpoint.tags, self._sweep.owner), last_call=last_call)
-        again = assess(facts, policy, self._now)
+        now = self._sweep.clock().replace(microsecond=0)
+        again = assess(facts, policy, now)
         if again.kind != verdict.kind:
             return _report(facts, again, note="changed meanwhile, so left to the next sweep")
         if again.kind == "delete":
             self._patiently(lambda: actor.delete(facts, again))
         else:
-            marked = self._patiently(lambda: actor.mark(facts, again, self._now))
-            actor.tell(marked, again, self._now)
+            marked = self._patiently(lambda: actor.mark(facts, again, now))
+            actor.tell(marked, again, now)
         return _report(facts, again, acted=True)
 
     def _left_over(self, facts: Facts, policy: Policy) -> list[LeftOver]:

@@ -335,7 +335,7 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "an endpoint that no tuning uses is left where it is",
         "shared/idle/gather.py",
-        '        orphan=_orphan(record, users, tunings) if ours else "",',
+        '        orphan=_orphan(record, users, ledger.by_id) if ours else "",',
         '        orphan="",',
     ),
     Defect(
