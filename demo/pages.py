@@ -17,6 +17,7 @@ from shared.dashboard.frame import Chrome
 from shared.dashboard.money_page import money_page
 from shared.dashboard.tuning_page import tuning_page
 from shared.dashboard.views import (
+    Asleep,
     Board,
     Collecting,
     Endpoints,
@@ -186,5 +187,7 @@ def _endpoints(week: Sequence[Tuning], now: datetime) -> Endpoints:
             ),
         ),
         in_all=3,
+        asleep=(Asleep("menu-writer", next(tuning.id for tuning in week if tuning.state is State.RETIRED)),),
+        asleep_in_all=1,
         swept_at=now - timedelta(minutes=6),
     )

@@ -180,7 +180,7 @@ class Services:
         lasting = timedelta(hours=self.settings.dashboard_session_hours)
         desk = Desk(
             sessions=Sessions(self._tables, self.clock, lasting),
-            deeds=Deeds(self.lifecycle, self.replayer, self.canceler),
+            deeds=Deeds(self.lifecycle, self.replayer, self.canceler, self.endpoint_keeper),
             clock=self.clock,
             workspace=self.settings.azureml_workspace,
             easy_auth=self.settings.dashboard_easy_auth,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.dashboard.frame import Chrome, page
+from shared.dashboard.frame import Chrome, action, page
 from shared.dashboard.html import Html, join, tag
 from shared.dashboard.views import Endpoints, EndpointView
 from shared.dashboard.words import address, age, link, moment, money, outside, until
@@ -15,7 +15,7 @@ _HEIGHT = 24
 
 
 def endpoints_page(view: Endpoints, chrome: Chrome) -> bytes:
-    cards = [_card(endpoint, chrome.now) for endpoint in view.endpoints]
+    cards = [_card(endpoint, chrome) for endpoint in view.endpoints]
     listed = tag("ul", cards, class_="cards") if cards else tag("p", "There is no endpoint.", class_="soft")
     return page(
         chrome,
@@ -25,11 +25,12 @@ def endpoints_page(view: Endpoints, chrome: Chrome) -> bytes:
         tag("p", view.warning, class_="warning") if view.warning else None,
         listed,
         _turns(view),
+        _asleep(view, chrome),
         tag("p", "idle sweep of ", moment(view.swept_at), class_="soft") if view.swept_at else None,
     )
 
 
-def _card(endpoint: EndpointView, now: datetime) -> Html:
+def _card(endpoint: EndpointView, chrome: Chrome) -> Html:
     live = endpoint.live and link(f"/tunings/{endpoint.live}", outside(endpoint.live))
     heading = tag("h2", outside(endpoint.name), " ", tag("small", outside(endpoint.state)))
     return tag(
@@ -40,11 +41,47 @@ def _card(endpoint: EndpointView, now: datetime) -> Html:
             _line("Dataset", link("", outside(endpoint.dataset), dataset=endpoint.dataset)),
             _line("Live", live or "nothing"),
             _line("Cost", _cost(endpoint)),
-            _line("Idle", _idle(endpoint, now)),
+            _line("Idle", _idle(endpoint, chrome.now)),
             class_="facts",
         ),
         sparkline(endpoint.requests, endpoint.no_requests),
+        _buttons(endpoint, chrome) if endpoint.live else None,
         id=f"endpoint-{endpoint.name}",
+    )
+
+
+def _buttons(endpoint: EndpointView, chrome: Chrome) -> Html:
+    about, dataset = f"endpoint {endpoint.name}", endpoint.dataset
+    if endpoint.keep and endpoint.keep != "false":
+        keep = action(chrome, "let-go", "Keep no longer", about=about, dataset=dataset)
+    else:
+        keep = action(chrome, "keep", "Keep", about=about, dataset=dataset)
+    sleep = action(chrome, "sleep", "Yes, delete it", kind="danger", about=about, dataset=dataset)
+    warning = tag("p", "Its requests fail until it is woken; the model stays.", class_="soft")
+    asked = tag("details", tag("summary", "Put to sleep …", tag("span", f" {about}", class_="unseen")), warning, sleep)
+    return tag("div", keep, asked, class_="buttons")
+
+
+def _asleep(view: Endpoints, chrome: Chrome) -> Html | None:
+    if not view.asleep:
+        return None
+    rows = [
+        tag(
+            "li",
+            tag("p", link("", outside(item.dataset), dataset=item.dataset), class_="name"),
+            tag("p", "last live ", link(f"/tunings/{item.last_live}", outside(item.last_live)), class_="why"),
+            action(chrome, "wake", "Wake", about=item.dataset, dataset=item.dataset),
+            id=f"asleep-{item.dataset}",
+        )
+        for item in view.asleep
+    ]
+    more = view.asleep_in_all - len(view.asleep)
+    return tag(
+        "section",
+        tag("h2", "Asleep ", tag("small", f"{view.asleep_in_all:,}")),
+        tag("ul", rows, class_="rows asleep"),
+        tag("p", f"and {more:,} more", class_="soft") if more else None,
+        id="asleep",
     )
 
 

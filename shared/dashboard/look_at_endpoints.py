@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from shared import names
 from shared.costs.report import CostReport
 from shared.dashboard.documents import swept
-from shared.dashboard.views import Endpoints, EndpointView
+from shared.dashboard.views import Asleep, Endpoints, EndpointView
 from shared.idle.gather import is_ours
 from shared.idle.report import DRY_RUN
 from shared.idle.series import Series
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _SHOWN = 50
 """Endpoints of a page: as many as Monitor tells of in one call."""
 
+_ASLEEP = 200
+
 
 @dataclass(frozen=True)
 class EndpointsLook:
@@ -42,7 +44,12 @@ class EndpointsLook:
         pages = max(1, -(-len(ours) // _SHOWN))
         number = min(max(number, 1), pages)
         shown = ours[(number - 1) * _SHOWN : number * _SHOWN]
-        records = {row.value.name: row.value for row in lifecycle.ledger.endpoints()}
+        every = [row.value for row in lifecycle.ledger.endpoints()]
+        records = {record.name: record for record in every}
+        asleep = sorted(
+            (record for record in every if record.status is EndpointStatus.NONE and record.last_live),
+            key=lambda record: record.dataset,
+        )
         sweep = swept(lifecycle.blobs.read_report(names.IDLE_REPORT))
         verdicts = {item.name: item for item in sweep.endpoints} if sweep else {}
         costs = self._costs(verdicts)
@@ -54,6 +61,8 @@ class EndpointsLook:
         return Endpoints(
             endpoints=tuple(found),
             in_all=len(ours),
+            asleep=tuple(Asleep(record.dataset, record.last_live) for record in asleep[:_ASLEEP]),
+            asleep_in_all=len(asleep),
             page=number,
             pages=pages,
             swept_at=sweep.at if sweep else None,

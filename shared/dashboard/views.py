@@ -108,8 +108,6 @@ class TuningView:
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointView:
-    """`name` is empty for a dataset whose endpoint was deleted because nobody used it."""
-
     name: str
     dataset: str
     state: str = ""
@@ -127,10 +125,20 @@ class EndpointView:
     """Why there are none to show."""
 
 
+@dataclass(frozen=True)
+class Asleep:
+    """A dataset whose endpoint was deleted; `last_live` can be deployed again."""
+
+    dataset: str
+    last_live: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoints:
     endpoints: tuple[EndpointView, ...]
     in_all: int
+    asleep: tuple[Asleep, ...] = ()
+    asleep_in_all: int = 0
     page: int = 1
     pages: int = 1
     swept_at: datetime | None = None

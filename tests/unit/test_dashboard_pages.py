@@ -15,12 +15,14 @@ from shared.azureml.resources import MetricPoint
 from shared.dashboard.board import board_page
 from shared.dashboard.curve import curve, thinned
 from shared.dashboard.documents import smoke_test, validation
+from shared.dashboard.endpoints_page import endpoints_page, per_minute, sparkline
 from shared.dashboard.frame import Chrome
 from shared.dashboard.html import Html, join, tag
 from shared.dashboard.timeline import timeline, visits
 from shared.dashboard.tuning_page import tuning_page
-from shared.dashboard.views import Board, TuningView
+from shared.dashboard.views import Asleep, Board, Endpoints, EndpointView, TuningView
 from shared.dashboard.words import address, span
+from shared.idle.series import Series
 from shared.lifecycle.tuning import Reason, State, Tuning
 from tests.unit.test_dataset_page import HOSTILE, Page
 
@@ -143,3 +145,20 @@ def test_a_curve_is_drawn_of_few_points_and_of_numbers_only() -> None:
 def test_a_document_that_can_not_be_read_is_none(document: bytes | None) -> None:
     assert smoke_test(document) is None
     assert validation(document) is None
+
+
+def test_an_endpoint_that_is_kept_can_be_let_go_and_one_that_sleeps_be_woken() -> None:
+    kept = EndpointView(name="e", dataset="d", live="d-1", keep="2026-12-24")
+    both = (kept, replace(kept, keep="false"))
+    view = Endpoints(endpoints=both, in_all=2, asleep=(Asleep("s", "s-1"),), asleep_in_all=9)
+    page = Page(endpoints_page(view, CHROME))
+    assert [word in page.text for word in ("Keep no longer", "Keep\n", "Wake", "and 8 more")] == [True] * 4
+    assert page.attributes.count(("value", "token")) == page.tags.count("form") == 6
+
+
+def test_requests_of_every_minute_are_a_bar_and_their_figures_stand_beside() -> None:
+    start = NOW - timedelta(minutes=4)
+    series = Series(start, NOW, {start + timedelta(minutes=1): 2.0, start + timedelta(minutes=3): 6.0})
+    assert list(per_minute(series)) == [0.0, 2.0, 0.0, 6.0]
+    assert "8 requests in 4 min, at most 6 in one" in Page(str(sparkline(series, "")).encode()).text
+    assert "throttled" in sparkline(None, "throttled")

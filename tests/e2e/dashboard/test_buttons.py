@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from shared import names
 from shared.lifecycle.job_slots import JobSlots
 from tests.e2e.dashboard.site import Site
 from tests.e2e.playground import with_smoke
@@ -58,3 +59,36 @@ def test_cancel_asks_first_and_then_ends_the_tuning(site: Site, tmp_path: Path) 
     ended = site.playground.until("stopped", "failed")
     assert ended["reason"]["code"] == "Canceled"
     assert site.playground.of_dataset("jobs", "stopped") == []
+
+
+def test_an_endpoint_is_kept_let_go_put_to_sleep_and_woken(site: Site, tmp_path: Path) -> None:
+    site.playground.upload(small_dataset(tmp_path / "data"), "sleeper")
+    tuning = site.playground.until("sleeper", "live", "rolled_back", "failed")
+    assert tuning["state"] == "live", tuning["reason"]
+    with site.visit("endpoints") as page:
+        card = page.locator(f"[id='endpoint-{tuning['endpoint']}']")
+        card.get_by_role("button", name="Keep").click()
+        expect(page.locator("#notice")).to_contain_text("leaves it alone")
+        assert keep_tag(site, tuning["endpoint"]) == "true"
+        card.get_by_role("button", name="Keep no longer").click()
+        expect(page.locator("#notice")).to_contain_text("looks at it again")
+        assert keep_tag(site, tuning["endpoint"]) == "false"
+        card.get_by_text("Put to sleep …").click()
+        card.get_by_role("button", name="Yes, delete it").click()
+        expect(page.locator("#notice")).to_contain_text("It is being deleted")
+        site.playground.until("sleeper", "retired")
+        page.goto(site.address("endpoints"))
+        asleep = page.locator("#asleep-sleeper")
+        expect(asleep).to_contain_text(tuning["id"])
+        asleep.get_by_role("button", name="Wake").click()
+        expect(page.locator("#notice")).to_contain_text("deployed again")
+    woken = site.playground.until("sleeper", "live", "rolled_back", "failed")
+    assert woken["state"] == "live", woken["reason"]
+    assert woken["job"] == tuning["job"]
+    assert woken["endpoint"] != tuning["endpoint"]
+
+
+def keep_tag(site: Site, endpoint: str) -> str | None:
+    found = site.playground.arm.get_endpoint(endpoint)
+    assert found is not None
+    return found.tags.get(names.TAG_KEEP)
