@@ -35,9 +35,8 @@ param principalId string = ''
 @description('Who is mailed when something is wrong, and about the budget; empty: nobody, the alerts only show.')
 param alertEmail string = ''
 
-@description('Warn at this much a month in the resource group of the workspace, in the currency of the bill; 0: no budget.')
-@minValue(0)
-param monthlyBudget int = 0
+@description('Warn at this much a month in the resource group of the workspace, in the currency of the bill; 0: no budget. A text, because azd fills in texts.')
+param monthlyBudget string = '0'
 
 @description('Storage is reached through private endpoints only.')
 param vnetEnabled bool = false
@@ -257,12 +256,12 @@ module alerts 'modules/alerts.bicep' = {
   }
 }
 
-module budget 'modules/budget.bicep' = if (monthlyBudget > 0 && !empty(alertEmail)) {
+module budget 'modules/budget.bicep' = if (int(monthlyBudget) > 0 && !empty(alertEmail)) {
   name: 'budget-${token}'
   scope: resourceGroup(workspaceGroup)
   params: {
     name: 'droptune-${environmentName}'
-    amount: monthlyBudget
+    amount: int(monthlyBudget)
     email: alertEmail
   }
   dependsOn: [
