@@ -87,7 +87,7 @@ class Performer:
                 return self._register_model(tuning, now)
             case actions.CleanUp(outcome, reason):
                 if reason.code == "Idle":
-                    tuning = tuning.noted(now, f"deleting endpoint {tuning.endpoint}: idle", DELETING, now)
+                    tuning = tuning.noted(now, f"deleting endpoint {tuning.endpoint}: {reason.message}", DELETING, now)
                 return cleaning_up(tuning, outcome, reason, now)
             case actions.CleanUpAgain(what):
                 return tuning.moved(State.CLEANING_UP, now, f"{what} was left over", outcome=tuning.state)
