@@ -26,6 +26,7 @@ PATIENT = {"IDLE_AFTER_MINUTES": "15", "IDLE_GRACE_MINUTES": "5"}
 _TEXT = """\
 [bold]The local cloud is up.[/] Ctrl-C stops it; its state stays in {state} for the next start.
 
+  dashboard    {functions}/api/dashboard?code={key}
   app          {functions}/api/tunings?code={key}
   endpoints    {functions}/api/endpoints?code={key}
   Azure ML     {azure}   (certificate authority: {ca})
