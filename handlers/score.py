@@ -17,7 +17,7 @@ async def score(req: Request) -> Response:
     from shared.services import services
 
     gateway = await asyncio.to_thread(lambda: services().gateway)
-    call = Call(req.path_params["dataset"], req.headers.raw, req.stream(), announced_length(req))
+    call = Call(req.path_params["dataset"], req.headers.raw, req.stream(), announced_length(req), req.is_disconnected)
     reply = await gateway.score(call)
     more = {} if reply.waited is None else {"Preference-Applied": f"wait={reply.waited}"}
     if reply.refusal is not None:

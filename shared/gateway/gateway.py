@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ class Call:
     headers: Headers
     body: AsyncIterator[bytes]
     length: int | None
+    left: Callable[[], Awaitable[bool]]
+    """Whether the caller has gone."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Gateway:
             wait = 0
             if target is None:
                 wait = preferred_wait(call.headers)
-                found = await self._woken(call.dataset, min(self.timer() + wait, deadline - _LOOK_SECONDS))
+                found = await self._woken(call, min(self.timer() + wait, deadline - _LOOK_SECONDS))
                 if isinstance(found, Standing):
                     return Reply(refusal=self._not_live(call.dataset, found), waited=wait or None)
                 target = found
@@ -102,14 +104,17 @@ class Gateway:
             retry_after = error.retry_after if isinstance(error, TransientError) else 15.0
             return Reply(refusal=Refusal(503, "TryLater", "the endpoint can not be looked up now", retry_after))
 
-    async def _woken(self, dataset: str, until: float) -> Target | Standing:
-        """The endpoint, if it is live before `until`; else how the dataset stands."""
+    async def _woken(self, call: Call, until: float) -> Target | Standing:
+        """The endpoint, if it is live before `until` and the caller waits; else how the dataset stands."""
+        dataset = call.dataset
         while True:
             standing = await asyncio.to_thread(self.keeper.wake, dataset, CALLER)
             if standing.situation is Situation.LIVE and (target := await self.directory.find(dataset)) is not None:
                 return target
             left = until - self.timer()
             if left <= 0 or standing.situation not in (Situation.COMING, Situation.GOING, Situation.LIVE):
+                return standing
+            if await call.left():
                 return standing
             await asyncio.sleep(min(_LOOK_SECONDS, left))
 

@@ -95,11 +95,16 @@ class Front:
     azure: Azure
     timeout: float = 5.0
     max_body: int = 4 * 1024 * 1024
+    gone: bool = False
+    """Whether the caller has left."""
 
     def __post_init__(self) -> None:
         directory = Directory(self.azure, self.azure, time.monotonic)
         any_azure: Any = self.azure
         self.gateway = Gateway(directory, Upstream(), any_azure, any_azure, self.timeout, self.max_body, time.monotonic)
+
+    async def left(self) -> bool:
+        return self.gone
 
     def call(self, *bodies: bytes, dataset: str = "chats", **headers: str) -> Answered:
         return asyncio.run(self.called(*bodies, dataset=dataset, **headers))
@@ -111,7 +116,7 @@ class Front:
 
         raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         length = sum(map(len, pieces)) if len(pieces) == 1 else None
-        reply = await self.gateway.score(Call(dataset, raw, body(), length))
+        reply = await self.gateway.score(Call(dataset, raw, body(), length, self.left))
         if reply.refusal is not None:
             return Answered(reply.refusal.status, {}, reply.refusal.message.encode(), reply)
         assert reply.answer is not None
@@ -201,7 +206,7 @@ def test_an_answer_is_passed_on_piece_by_piece(front: Front, server: HttpsServer
         async def body() -> AsyncIterator[bytes]:
             yield b"{}"
 
-        reply = await front.gateway.score(Call("chats", [], body(), 2))
+        reply = await front.gateway.score(Call("chats", [], body(), 2, front.left))
         assert reply.answer is not None
         first = await anext(reply.answer.chunks)
         go_on.set()
@@ -332,6 +337,13 @@ def test_who_prefers_to_wait_is_told_when_it_takes_longer(front: Front) -> None:
     front.azure.record = ASLEEP
     found = front.call(b"{}", prefer="wait=1")
     assert (found.status, found.reply.waited) == (503, 1)
+
+
+def test_nobody_is_waited_for_who_has_left(front: Front) -> None:
+    front.azure.record, front.gone = ASLEEP, True
+    begun = time.monotonic()
+    assert front.call(b"{}", prefer="wait=200").status == 503
+    assert time.monotonic() - begun < 10
 
 
 def test_an_unknown_dataset_is_a_404(front: Front) -> None:

@@ -36,6 +36,8 @@ _UNIT_TESTS = (
     "idle_sweep_safety",
     "smoke_test",
     "scoring",
+    "waking",
+    "gateway",
 )
 
 

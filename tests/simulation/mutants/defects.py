@@ -356,4 +356,22 @@ DEFECTS: tuple[Defect, ...] = (
         "_LATER = frozenset({408, 409, 423, 425, 500, 502, 503, 504})",
         "_LATER = frozenset({408, 423, 425, 500, 502, 503, 504})",
     ),
+    Defect(
+        "who was live last is forgotten with its endpoint",
+        f"{LIFECYCLE}/records.py",
+        "generation=self.generation + 1, last_live=self.last_live)",
+        "generation=self.generation + 1)",
+    ),
+    Defect(
+        "what is being deleted is woken",
+        f"{LIFECYCLE}/standing.py",
+        "    if last.state in (State.LIVE, State.CLEANING_UP):",
+        "    if last.state is State.CLEANING_UP:\n        return Situation.ASLEEP\n    if last.state is State.LIVE:",
+    ),
+    Defect(
+        "the time of the last call moves backwards",
+        "shared/gateway/usage.py",
+        "            if row is not None and row.value.at >= at:",
+        "            if row is not None and row.value.at == at:",
+    ),
 )
