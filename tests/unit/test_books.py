@@ -170,14 +170,25 @@ def test_what_is_not_ours_is_not_in_the_books(day: Day) -> None:
     assert day.records() == []
 
 
-def test_only_what_was_given_up_as_idle_is_retired(day: Day) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "code", "retired"),
+    [
+        (State.RETIRED, "Idle", True),
+        (State.RETIRED, "EndpointVanished", False),
+        (State.FAILED, "SmokeTestFailed", False),
+        (State.SUPERSEDED, "Superseded", False),
+    ],
+)
+def test_only_what_was_given_up_because_nobody_used_it_is_retired(
+    day: Day, outcome: State, code: str, retired: bool
+) -> None:
     day.deploy()
     day.tell()
-    idle = replace(TUNING, outcome=State.RETIRED, reason=Reason("Idle", "no request"))
+    ending = replace(TUNING, outcome=outcome, reason=Reason(code, "why"))
     day.cloud.endpoints.delete_deployment("chats-1", "blue")
     day.world.advance(3600)
-    day.books.endpoint_seen("chats", day.look(), idle)
-    assert day.the_record().retired
+    day.books.endpoint_seen("chats", day.look(), ending)
+    assert day.the_record().retired is retired
 
 
 def test_an_end_that_can_not_be_read_is_not_made_up(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
