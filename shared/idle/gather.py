@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from shared import names
 from shared.idle.rule import Facts
 from shared.idle.series import Unavailable
-from shared.lifecycle.tuning import UNFINISHED, State
+from shared.lifecycle.tuning import ON_ITS_WAY, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from shared.idle.memory import Memory
     from shared.lifecycle.records import EndpointRecord
     from shared.lifecycle.tuning import Tuning
-
-_ON_ITS_WAY = UNFINISHED - {State.WAITING_FOR_BUDGET}
-"""What waits for money uses no endpoint, and keeps none from being deleted that costs some."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +54,7 @@ def gather(seen: Seen) -> list[Facts]:
     ledger = _Ledger({tuning.id: tuning for tuning in seen.tunings}, defaultdict(list), defaultdict(list))
     for tuning in seen.tunings:
         ledger.by_endpoint[tuning.endpoint].append(tuning)
-        if tuning.state in UNFINISHED:
+        if tuning.state in ON_ITS_WAY:
             ledger.unfinished[tuning.dataset].append(tuning.id)
     return [_facts(endpoint, by_name.get(endpoint.name), ledger, seen) for endpoint in seen.endpoints]
 

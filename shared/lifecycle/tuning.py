@@ -42,6 +42,8 @@ class State(StrEnum):
 ENDED = frozenset({State.REJECTED, State.FAILED, State.ROLLED_BACK, State.SUPERSEDED, State.RETIRED})
 UNFINISHED = frozenset(State) - ENDED - {State.LIVE}
 """On their way: something is to happen to them within a deadline."""
+ON_ITS_WAY = UNFINISHED - {State.WAITING_FOR_BUDGET}
+"""What waits for money uses no endpoint, and keeps none from being deleted that costs some."""
 
 MARKED = "endpoint.marked"
 UNMARKED = "endpoint.unmarked"

@@ -13,7 +13,7 @@ from shared.lifecycle.listing import Listing
 from shared.lifecycle.records import EndpointStatus
 from shared.lifecycle.replay import redeployed
 from shared.lifecycle.standing import Situation, Standing, look, seconds_to_live
-from shared.lifecycle.tuning import UNFINISHED, State
+from shared.lifecycle.tuning import ON_ITS_WAY, State
 
 if TYPE_CHECKING:
     from shared.azureml.resources import OnlineEndpoint
@@ -74,7 +74,7 @@ class EndpointKeeper:
             return self.standing(dataset)
         endpoint = self._live_endpoint(record)
         others = [tenant for tenant in record.tenants if tenant != record.live]
-        unfinished = lifecycle.ledger.page(Listing(limit=1, states=UNFINISHED, collecting=False, dataset=dataset))
+        unfinished = lifecycle.ledger.page(Listing(limit=1, states=ON_ITS_WAY, collecting=False, dataset=dataset))
         if others or unfinished:
             raise PermanentError("InUse", f"tuning {[*others, *(item.id for item in unfinished)][0]} is unfinished")
         kept = keep_reason(endpoint.tags, lifecycle.clock())

@@ -32,7 +32,7 @@ def test_an_endpoint_finds_its_record_by_name_and_its_live_tuning() -> None:
 
 
 def test_tunings_of_the_dataset_that_are_on_their_way_are_named() -> None:
-    states = [State.TRAINING, State.CLEANING_UP, State.LIVE, State.FAILED, State.RETIRED]
+    states = [State.TRAINING, State.CLEANING_UP, State.WAITING_FOR_BUDGET, State.LIVE, State.FAILED, State.RETIRED]
     tunings = [tuning(f"chat-{state}", state) for state in states]
 
     found = gather_one(tunings=[*tunings, tuning("other", State.TRAINING, dataset="other")])
