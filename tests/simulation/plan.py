@@ -99,14 +99,17 @@ def draw_plan(seed: int) -> Plan:
     profile = dice.choice((CALM, CRASHES, CRASHES, FEW, FEW, FEW, FEW, STORM, STORM, EVERYTHING))
     if seed % 100 == 0:
         profile = CALM
+    percent = canary.choice((0, 20, 50))
+    # Else hardly a world would have a canary and users whom it fails.
+    bad = {Kind.ANSWERS_BADLY: 0.5} if percent and profile != CALM and canary.chance(0.5) else {}
     return Plan(
         seed=seed,
         profile=profile,
-        rates=_rates(profile, dice),
+        rates={**_rates(profile, dice), **bad},
         latency=dice.choice((0.05, 0.5, 2.0, 8.0)) if profile != CALM else 0.05,
         instances=dice.choice((1, 2, 3)),
         max_active_jobs=dice.choice((0, 1, 2)),
-        canary_percent=canary.choice((0, 20, 50)),
+        canary_percent=percent,
         canary_promote_undecided=canary.chance(0.3),
         monthly_budget=0.0 if profile == CALM else Dice(seed, "budget").choice((0.0,) * 6 + (1000.0, 1000.0, 40.0)),
         cloud_events=dice.chance(0.5),
