@@ -45,9 +45,9 @@ SEED ?=
 simulate: setup
 	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
-# Deliberate defects: which test catches which.
+# Deliberate defects: which test catches which; the answer is docs/mutants.md.
 mutants: setup
-	@$(PY) -m tests.simulation.mutants
+	@$(PY) -m tests.simulation.mutants --write
 
 # The Functions host killed at every side effect of a main job, then at random moments: half an hour.
 crash: setup

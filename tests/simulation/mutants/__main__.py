@@ -1,127 +1,71 @@
-"""`python -m tests.simulation.mutants`: makes each defect in a copy of the tree and says which tests caught it.
+"""`python -m tests.simulation.mutants`: makes each defect, one at a time, and says which tests caught it.
 
-Per defect: a campaign of schedules that stops at the first violation, and the unit tests of what was changed.
+With `--write` the table goes into docs/mutants.md. Its rows are in the order of the defects.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
-import re
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tests.simulation.mutants.defects import DEFECTS, Defect
+from tests.simulation.mutants.spoiled import ROOT, spoiled_text
+from tests.simulation.mutants.table import page
+from tests.simulation.mutants.trials import Catch, load_all_but_the_app, simulated, tested
 
-ROOT = Path(__file__).parents[3]
-COPIED = ("shared", "handlers", "tests", "function_app.py", "host.json", "pyproject.toml")
-"""What is changed, or finds the rest from where it lies; all else is linked."""
-TIMEOUT = 900
-_UNIT_TESTS = (
-    "decide",
-    "left_over",
-    "tuning",
-    "job_slots",
-    "job_events",
-    "names",
-    "idle_gather",
-    "idle_metrics",
-    "idle_rule",
-    "idle_sweep",
-    "idle_sweep_safety",
-    "smoke_test",
-    "scoring",
-    "waking",
-    "gateway",
-)
-
-
-@dataclass(frozen=True)
-class Catch:
-    """Who caught it; empty where nobody did."""
-
-    simulation: str
-    unit: str
-
-    @property
-    def caught(self) -> bool:
-        return bool(self.simulation or self.unit)
+PAGE = Path("docs/mutants.md")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__)
     parser.add_argument("--seeds", type=int, default=400, help="schedules per defect at most")
+    parser.add_argument("--few", type=int, default=60, help="so many where a unit test has caught it already")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", default="", help="defects whose name holds this")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE}")
     given = parser.parse_args()
     chosen = [defect for defect in DEFECTS if given.only in defect.name]
-    print("| defect | caught by the simulation | caught by a unit test | seconds |\n|---|---|---|--:|", flush=True)
-    missed = []
     for defect in chosen:
-        begun = time.monotonic()
-        catch = trial(defect, given.seeds, given.jobs)
-        seconds = time.monotonic() - begun
-        print(f"| {defect.name} | {catch.simulation or '–'} | {catch.unit or '–'} | {seconds:.0f} |", flush=True)
-        if not catch.caught:
-            missed.append(defect.name)
-    print(f"\n{len(chosen) - len(missed)} of {len(chosen)} defects were caught")
+        spoiled_text(defect)
+    begun = time.monotonic()
+    catches = _catches(chosen, given.seeds, given.few, given.jobs)
+    missed = [defect.name for defect in chosen if not catches[defect.name].caught]
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} defects were caught, in {time.monotonic() - begun:.0f} s")
     for name in missed:
         print(f"NOT CAUGHT: {name}")
+    if given.write and not given.only:
+        (ROOT / PAGE).write_text(page([(defect, catches[defect.name]) for defect in chosen], given.seeds, given.few))
     return 1 if missed else 0
 
 
-def trial(defect: Defect, seeds: int, jobs: int) -> Catch:
-    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        tree = Path(folder)
-        _copy(tree)
-        _spoil(tree / defect.file, defect)
-        return Catch(_simulation(tree, seeds, jobs), _unit_tests(tree))
+def _catches(defects: Sequence[Defect], seeds: int, few: int, jobs: int) -> dict[str, Catch]:
+    """By name. Each trial has a process of its own, forked from this one."""
+    load_all_but_the_app()
+    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
+        unit = dict(_told(pool.imap_unordered(_unit, defects)))
+        trials = [(defect, few if unit[defect.name] else seeds) for defect in defects]
+        simulation = dict(_told(pool.imap_unordered(_simulation, trials)))
+    return {name: Catch(simulation[name], unit[name]) for name in unit}
 
 
-def _copy(tree: Path) -> None:
-    for item in ROOT.iterdir():
-        if item.name in COPIED and item.is_dir():
-            shutil.copytree(item, tree / item.name, ignore=shutil.ignore_patterns("__pycache__"))
-        elif item.name in COPIED:
-            shutil.copy(item, tree / item.name)
-        elif item.name not in (".git", ".mypy_cache", ".ruff_cache", ".pytest_cache"):
-            (tree / item.name).symlink_to(item)
+def _told(results: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for name, caught_by in results:
+        print(f"{name}: {caught_by or 'not caught'}", flush=True)
+        yield name, caught_by
 
 
-def _spoil(file: Path, defect: Defect) -> None:
-    text = file.read_text()
-    if text.count(defect.old) != 1:
-        raise SystemExit(f"{defect.name}: {defect.file} holds the text {text.count(defect.old)} times:\n{defect.old}")
-    file.write_text(text.replace(defect.old, defect.new))
+def _unit(defect: Defect) -> tuple[str, str]:
+    return defect.name, tested(defect)
 
 
-def _simulation(tree: Path, seeds: int, jobs: int) -> str:
-    arguments = ["--seeds", str(seeds), "--first", "1", "--jobs", str(jobs), "--no-table", "--stop"]
-    ended = _python(tree, "-m", "tests.simulation", *arguments)
-    found = re.search(r"^seed (\d+) \(\w+\): (.*?): ", ended.stdout, re.MULTILINE)
-    if found:
-        return f"{found[2]} (seed {found[1]})"
-    return f"it ends with {ended.stderr.strip().splitlines()[-1][:80]}" if ended.returncode not in (0, 1) else ""
-
-
-def _unit_tests(tree: Path) -> str:
-    files = [f"tests/unit/test_{name}.py" for name in _UNIT_TESTS]
-    ended = _python(tree, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files)
-    found = re.search(r"^(?:FAILED|ERROR) \S*?::(\S+)", ended.stdout, re.MULTILINE)
-    return found[1] if found else ""
-
-
-def _python(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, *arguments]
-    return subprocess.run(
-        command, cwd=tree, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT
-    )
+def _simulation(trial: tuple[Defect, int]) -> tuple[str, str]:
+    defect, seeds = trial
+    return defect.name, simulated(defect, range(1, seeds + 1))
 
 
 if __name__ == "__main__":

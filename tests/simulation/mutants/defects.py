@@ -117,14 +117,39 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "traffic moves without the claim to it",
         f"{LIFECYCLE}/decide.py",
-        "    if record.promoting != tuning.id:\n        rival",
-        "    if False:\n        rival",
+        "    if record.promoting == tuning.id:\n        return None",
+        "    if True:\n        return None",
     ),
     Defect(
         "a tuning is live before the traffic is",
         f"{LIFECYCLE}/decide.py",
-        "if _positive(endpoint.traffic) == wanted and",
-        "if",
+        '    if _positive(endpoint.traffic) == wanted and endpoint.provisioning_state == "Succeeded":\n'
+        "        return BecomeLive()",
+        '    if endpoint.provisioning_state == "Succeeded":\n        return BecomeLive()',
+    ),
+    Defect(
+        "a canary gets all of the traffic at once",
+        f"{LIFECYCLE}/canary.py",
+        "    return {new: policy.percent, live: 100 - policy.percent}",
+        "    return {new: 100}",
+    ),
+    Defect(
+        "a canary of which Monitor tells nothing is promoted",
+        f"{LIFECYCLE}/canary.py",
+        '        doubt = f"no metrics: {seen.reason}"',
+        '        return CanaryVerdict("promote", seen.reason)',
+    ),
+    Defect(
+        "a canary that answers badly goes on",
+        f"{LIFECYCLE}/canary.py",
+        "        problem = _too_bad(policy, seen)",
+        '        problem = ""',
+    ),
+    Defect(
+        "a canary is watched for ever",
+        f"{LIFECYCLE}/canary.py",
+        "    if now - began < policy.deadline:",
+        "    if True:",
     ),
     Defect(
         "a live tuning does not notice that its endpoint is gone",
