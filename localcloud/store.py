@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,10 @@ else:
     Record = TypeVar("Record")
 
 Document = dict[str, Any]
+Made = TypeVar("Made")
 
+_MOST_RECALLED = 4096
+"""What was made of documents is kept for so many: a thousand endpoints with two deployments each, about."""
 _BEYOND = "\U0010ffff"
 """Sorts after every key that the local cloud makes."""
 
@@ -42,6 +45,7 @@ class Store:
         self._listeners: list[Callable[[], None]] = []
         self._changes: Counter[str] = Counter()
         self._rollbacks = 0
+        self._recalled: dict[tuple[str, str], object] = {}
         self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         # WAL with synchronous=NORMAL can lose the last writes to a power cut, not to the death of a process.
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -74,6 +78,22 @@ class Store:
             ).fetchone()
         return None if row is None else _parsed(row[0])
 
+    def recall(self, collection: str, key: str, make: Callable[[Document], Made]) -> Made | None:
+        """What `make` made of a document, until the document changes. A collection has one `make`, whose results are
+        never changed: most documents are looked at much more often than they are written.
+        """
+        with self._lock:
+            found = cast("Made | None", self._recalled.get((collection, key)))
+            if found is None:
+                document = self.get(collection, key)
+                if document is None:
+                    return None
+                if len(self._recalled) >= _MOST_RECALLED:
+                    self._recalled.clear()
+                found = make(document)
+                self._recalled[collection, key] = found
+        return found
+
     def where(self, collection: str, field: str, value: str) -> list[Document]:
         """Those whose field has this value, in key order; fast after `index`. Both names are identifiers."""
         # Both names come from code, not from a client, and only as literals do they match the index.
@@ -84,19 +104,26 @@ class Store:
         return [_parsed(body) for (body,) in rows]
 
     def put(self, collection: str, key: str, document: Document) -> None:
-        self._write(
-            "INSERT INTO documents VALUES (?, ?, ?) ON CONFLICT (collection, key) DO UPDATE SET body = excluded.body",
-            (collection, key, json.dumps(document, separators=(",", ":"))),
-        )
+        with self._lock:
+            self._recalled.pop((collection, key), None)
+            self._write(
+                "INSERT INTO documents VALUES (?, ?, ?)"
+                " ON CONFLICT (collection, key) DO UPDATE SET body = excluded.body",
+                (collection, key, json.dumps(document, separators=(",", ":"))),
+            )
 
     def delete(self, collection: str, key: str) -> None:
-        self._write("DELETE FROM documents WHERE collection = ? AND key = ?", (collection, key))
+        with self._lock:
+            self._recalled.pop((collection, key), None)
+            self._write("DELETE FROM documents WHERE collection = ? AND key = ?", (collection, key))
 
     def delete_prefix(self, collection: str, prefix: str) -> None:
-        self._write(
-            "DELETE FROM documents WHERE collection = ? AND key >= ? AND key < ?",
-            (collection, prefix, prefix + _BEYOND),
-        )
+        with self._lock:
+            self._recalled.clear()
+            self._write(
+                "DELETE FROM documents WHERE collection = ? AND key >= ? AND key < ?",
+                (collection, prefix, prefix + _BEYOND),
+            )
 
     def scan(self, collection: str, start: str = "", end: str | None = None) -> list[tuple[str, Document]]:
         """Keys in [start, end), in order; without `end`, all that begin with `start`."""
@@ -126,6 +153,7 @@ class Store:
                 self._depth -= 1
                 if self._depth == 0:
                     self._rollbacks += 1
+                    self._recalled.clear()
                     self._db.execute("ROLLBACK TO explicit")
                     self._db.execute("RELEASE explicit")
                 raise
@@ -186,8 +214,7 @@ class Collection(Generic[Record]):
             store.index(name, field)
 
     def get(self, key: str) -> Record | None:
-        document = self._store.get(self._name, key)
-        return None if document is None else self._record(**document)
+        return self._store.recall(self._name, key, self._made)
 
     def put(self, key: str, record: Record) -> None:
         self._store.put(self._name, key, vars(record))
@@ -209,6 +236,9 @@ class Collection(Generic[Record]):
 
     def __len__(self) -> int:
         return self._store.count(self._name)
+
+    def _made(self, document: Document) -> Record:
+        return self._record(**document)
 
     def all(self, prefix: str = "") -> list[Record]:
         return [self._record(**document) for _, document in self._store.scan(self._name, prefix)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
@@ -54,8 +55,7 @@ def with_service_headers(app: ASGIApp) -> ASGIApp:
                 else:
                     is_error = message["status"] >= 400 and headers.get("content-length") != "0"
                     added = [*_added(scope, message["status"], time.perf_counter() - begun, is_error=is_error)]
-                for name, value in added:
-                    headers.append(name, value)
+                message["headers"] += [(name.encode(), value.encode("latin-1")) for name, value in added]
             await send(message)
 
         await app(scope, receive, sending)
@@ -81,6 +81,11 @@ def _added(scope: Scope, status: int, seconds: float, *, is_error: bool) -> Iter
         yield "server-timing", f'traceparent;desc="00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"'
 
 
+@lru_cache(maxsize=1)
+def _moment(second: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+
+
 def _allowance(method: str, path: str) -> tuple[str, int]:
     """Deployments have an allowance of their own."""
     if method == "PUT" and _DEPLOYMENT.search(path):
@@ -89,8 +94,7 @@ def _allowance(method: str, path: str) -> tuple[str, int]:
 
 
 def _of_resource_manager() -> Iterator[tuple[str, str]]:
-    correlation = str(uuid.uuid4())
-    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    correlation, moment = str(uuid.uuid4()), _moment(int(time.time()))
     yield "cache-control", "no-cache"
     yield "expires", "-1"
     yield "pragma", "no-cache"

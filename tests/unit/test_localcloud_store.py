@@ -94,3 +94,36 @@ def test_a_collection_keeps_dataclasses(store: Store) -> None:
     assert things.all("t") == [Thing("two", {}, 2.5)]
     things.delete("one")
     assert things.all() == [Thing("two", {}, 2.5)]
+
+
+def test_what_is_recalled_is_what_is_there_now(store: Store) -> None:
+    things = Collection(store, "things", Thing)
+    things.put("a", Thing("a", {"size": "1"}))
+    assert things.get("a") is things.get("a")
+    things.put("a", Thing("a", {"size": "2"}))
+    assert things.get("a") == Thing("a", {"size": "2"})
+
+    def fails() -> None:
+        with store.transaction():
+            things.put("a", Thing("a", {"size": "3"}))
+            assert things.get("a") == Thing("a", {"size": "3"})
+            raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - its own
+        fails()
+    assert things.get("a") == Thing("a", {"size": "2"})
+    things.delete("a")
+    assert things.get("a") is None
+    things.put("b/1", Thing("b", {}))
+    assert things.get("b/1") is not None
+    things.delete_prefix("b/")
+    assert things.get("b/1") is None
+
+
+def test_no_more_is_kept_in_memory_than_a_few_thousand(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("localcloud.store._MOST_RECALLED", 3)
+    things = Collection(store, "things", Thing)
+    for number in range(9):
+        things.put(str(number), Thing(str(number), {}))
+        assert things.get(str(number)) == Thing(str(number), {})
+    assert len(store._recalled) <= 3
