@@ -152,6 +152,48 @@ DEFECTS: tuple[Defect, ...] = (
         "    if True:",
     ),
     Defect(
+        "whoever waits for the budget goes on without it",
+        f"{LIFECYCLE}/decide.py",
+        "    return Wait(observed.over_budget) if observed.over_budget else TakeBudget()",
+        "    return TakeBudget()",
+    ),
+    Defect(
+        "nobody waits for the budget",
+        f"{LIFECYCLE}/decide.py",
+        "    if observed.over_budget:\n        return AwaitBudget(observed.over_budget)",
+        "    if False:\n        return AwaitBudget(observed.over_budget)",
+    ),
+    Defect(
+        "those that wait for the budget overtake each other",
+        "shared/costs/budget.py",
+        "    if before:\n",
+        "    if False:\n",
+    ),
+    Defect(
+        "a deployment that is about to begin does not count for the budget",
+        "shared/costs/budget.py",
+        "            rate += price.hourly * item.instance_count",
+        "            rate += 0.0",
+    ),
+    Defect(
+        "a price that nobody knows is no price",
+        "shared/costs/budget.py",
+        "    if price is None or seen.unknown:",
+        "    if price is None:\n        return ''\n    if False:",
+    ),
+    Defect(
+        "the books close a deployment that was seen after they looked",
+        "shared/costs/books.py",
+        "        closed = [row.value.seen <= sighting.looked and self._close(row, tuning) for row in gone]",
+        "        closed = [self._close(row, tuning) for row in gone]",
+    ),
+    Defect(
+        "the books do not notice that a deployment is gone",
+        "shared/costs/books.py",
+        "        gone = [row for key, row in running.items() if key not in seen]",
+        "        gone: list[Row] = []",
+    ),
+    Defect(
         "a live tuning does not notice that its endpoint is gone",
         f"{LIFECYCLE}/decide.py",
         "    if observed.endpoint is None or not observed.ours:\n        message",

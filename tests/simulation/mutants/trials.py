@@ -31,6 +31,8 @@ UNIT_TESTS = (
     "idle_sweep",
     "idle_sweep_safety",
     "canary",
+    "budget",
+    "books",
     "smoke_test",
     "scoring",
 )
