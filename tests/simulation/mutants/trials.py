@@ -113,7 +113,9 @@ def _first_failure() -> str:
     watch = Watch()
     files = [str(ROOT / "tests/unit" / f"test_{name}.py") for name in UNIT_TESTS]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={ROOT}", *files], [watch])
+        ended = pytest.main(["-x", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}", *files], [watch])
+    if ended not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
+        raise RuntimeError(f"pytest can not run: {ended!r}")
     return watch.first
 
 
