@@ -33,6 +33,8 @@ UNIT_TESTS = (
     "canary",
     "budget",
     "books",
+    "waking",
+    "gateway",
     "smoke_test",
     "scoring",
 )
