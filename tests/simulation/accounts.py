@@ -17,6 +17,28 @@ from tests.simulation.world import MAX_CLOCK_ERROR
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 _SLACK = 50.0
+_UNSEEN = frozenset(
+    {
+        Fault.EVENT_OF_CHILD_RUN,
+        Fault.EVENT_OF_STRANGER,
+        Fault.EVENT_DELAYED,
+        Fault.EVENT_DOUBLED,
+        Fault.EVENT_LOST,
+        Fault.EVENT_REORDERED,
+        Fault.VERSIONS_RACE,
+        Fault.OVER_BUDGET,
+        Fault.ALLOWED,
+        Fault.KEPT,
+        Fault.JOB_FAILS,
+        Fault.JOB_HANGS,
+        Fault.SCORE_GARBAGE,
+        Fault.SCORE_SLOW,
+        Fault.METRICS_LATE,
+        Fault.METRICS_MISSING,
+        Fault.METRICS_PARTIAL,
+    }
+)
+"""Faults that keep no look from seeing how a deployment is deleted: with these alone every end is known."""
 
 
 def lifetimes(truth: Truth) -> list[Lifetime]:
@@ -84,7 +106,7 @@ def _wrong_end(record: CostRecord, ended: datetime | None, struck: Set[Fault]) -
         return "" if record.ended == ended else f"ended at {ended}, in the books at {record.ended}"
     if record.exact:
         return "" if abs(record.ended - ended) < SECOND else f"ended at {ended}, in the books at {record.ended}"
-    if not struck:
+    if struck <= _UNSEEN:
         return f"ended at {ended}, of which the books do not know exactly when"
     clock = MAX_CLOCK_ERROR if Fault.CLOCK_JUMP in struck else timedelta(0)
     if not record.seen - clock <= ended <= record.ended + clock:
