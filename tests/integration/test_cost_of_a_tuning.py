@@ -170,3 +170,11 @@ def test_looking_polling_sweeping_and_http_never_import_azure_ai_ml(measured: Me
 def _app_settings(settings: Settings) -> dict[str, str]:
     values = {setting_name(item): getattr(settings, item.name) for item in Settings.__dataclass_fields__.values()}
     return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
+
+
+def test_the_page_shows_the_budget() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text()
+    kinds = sorted({kind for calls in BUDGET.values() for kind in calls})
+    for function, calls in BUDGET.items():
+        cells = [str(calls.get(kind, "")) for kind in kinds]
+        assert f"| {function} | {' | '.join(cells)} | {sum(calls.values())} |" in page
