@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from shared.config import Settings
 from shared.costs.budget import Commitment, forecast, objection
 from shared.costs.records import CostRecord, Kind, Price
+from shared.lifecycle.ledger import Versioned
+from shared.lifecycle.tuning import State
+from tests.simulation.twins.calm import START, Calm
+from tests.simulation.twins.cloud import TwinCloud
+from tests.simulation.twins.services import TwinServices
+from tests.unit.test_configuration import REQUIRED
+from tests.unit.test_decide import tuning as some_tuning
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 """Ten days before the end of the month: 240 hours."""
@@ -109,3 +118,31 @@ def test_the_forecast_of_a_month_begins_anew_with_it() -> None:
     found = forecast([running], [], PRICES.get, "USD", december)
     assert (str(found.month), found.spent) == ("2026-12", 4.0)
     assert found.total == pytest.approx(31 * 24 * 4.0)
+
+
+def test_of_two_that_ask_at_once_one_gets_what_is_left_for_one() -> None:
+    settings = Settings.from_environment({**REQUIRED, "MONTHLY_BUDGET": "1000", "PRICES": f'{{"{SIZE}": 4}}'})
+    world = Calm()  # 22 November, noon: one deployment until the end of the month is 816
+    lifecycle = TwinServices.of(settings, TwinCloud(world, settings.workspace_id), world).lifecycle
+
+    def asks(older: State, younger: State) -> tuple[str, str]:
+        found = []
+        for name, state, minutes in (("chats", older, 0), ("faq", younger, 1)):
+            key = f"{name}-v1-aaaaaaaa"
+            row = lifecycle.ledger.tuning(key)
+            made = START + timedelta(minutes=minutes)
+            value = replace(some_tuning(state), id=key, dataset=name, created_at=made, inference_instance_type=SIZE)
+            found.append(lifecycle.ledger.put(Versioned(value, row.etag if row else "")).value)
+        first, second = (lifecycle.budget.objection(tuning, world.now()) for tuning in found)
+        return first, second
+
+    first, second = asks(State.REGISTERED, State.REGISTERED)
+    assert "of 1,000.00" in first
+    assert "of 1,000.00" in second
+    first, second = asks(State.WAITING_FOR_BUDGET, State.WAITING_FOR_BUDGET)
+    assert (first, second) == ("", "budget: chats-v1-aaaaaaaa waits before it")
+    for older in (State.REGISTERED, State.DEPLOYING, State.TESTING, State.CANARY, State.PROMOTING, State.LIVE):
+        first, second = asks(older, State.WAITING_FOR_BUDGET)
+        assert first == ""
+        assert "of 1,000.00" in second
+    assert asks(State.RETIRED, State.WAITING_FOR_BUDGET)[1] == ""
