@@ -16,7 +16,9 @@ async def score(req: Request) -> Response:
     from shared.gateway.gateway import Call
     from shared.services import services
 
-    gateway = await asyncio.to_thread(lambda: services().gateway)
+    found = services()
+    # Putting it together imports what the first call needs; later calls need no thread for it.
+    gateway = found.gateway if "gateway" in vars(found) else await asyncio.to_thread(lambda: found.gateway)
     call = Call(req.path_params["dataset"], req.headers.raw, req.stream(), announced_length(req), req.is_disconnected)
     reply = await gateway.score(call)
     more = {} if reply.waited is None else {"Preference-Applied": f"wait={reply.waited}"}
