@@ -20,7 +20,19 @@ from shared.lifecycle.tuning import Tuning
 
 _TIMES = re.compile(r"\d{4}-\d{2}-\d{2}T[0-9:.]+(Z|\+00:00)?|\b\d{8,14}-|\d+\.\d+ s\b")
 _DIGEST = re.compile(r"(?<![0-9a-f])([0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{16}|[0-9a-f]{8})(?![0-9a-f])")
-_OF_THE_WAY = frozenset({"history", "looks", "wake_at", "waiting_for", "published", "latency_seconds", "revision"})
+_OF_THE_WAY = frozenset(
+    {
+        "history",
+        "looks",
+        "wake_at",
+        "waiting_for",
+        "published",
+        "latency_seconds",
+        "latency_p50_seconds",
+        "latency_p95_seconds",
+        "revision",
+    }
+)
 """How often was looked and what was noted depends on the way; the states that it went through are compared."""
 _TIMES_AND_COST = frozenset(
     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import httpx
@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from demo.topology import FAST_SETTINGS, app_settings
 from shared import names
 from shared.config import Settings
+from shared.lifecycle.job_slots import JobSlots
 from shared.lifecycle.ledger import Versioned, _address, _to_entity
 from shared.lifecycle.tuning import Tuning
 from shared.services import Services
@@ -87,6 +88,9 @@ class Site:
         self._change([("upsert", _entity(tuning)) for tuning in tunings])
 
     def clear(self) -> None:
+        """No tunings, and nobody who holds or waits for a job slot."""
+        ledger = self.services.lifecycle.ledger
+        ledger.put(replace(ledger.job_slots(), value=JobSlots()))
         table = self._table(names.TUNINGS_TABLE)
         rows = table.list_entities(select=["PartitionKey", "RowKey"])
         self._change([("delete", dict(row)) for row in rows])
