@@ -24,6 +24,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _END_TO_END not in item.nodeid)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """pytest-xdist writes the group into the id of a test, which not every pytest lets it: 9.2 does not."""
+    in_groups = session.config.getoption("loadgroup", default=False)
+    if in_groups and session.items and not any("@" in item.nodeid for item in session.items):
+        raise pytest.UsageError("this pytest and this pytest-xdist do not keep groups of tests together")
+
+
 def _group(item: pytest.Item) -> str:
     if _END_TO_END in item.nodeid:
         return "e2e"
