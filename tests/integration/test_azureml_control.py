@@ -82,6 +82,7 @@ def test_resource_manager_takes_tokens_for_itself(cloud: Cloud, own: bool, slash
         (mint_token("https://storage.azure.com", key="k"), "InvalidAuthenticationTokenAudience"),
         (mint_token("https://management.azure.com", key="k", now=0), "ExpiredAuthenticationToken"),
     ],
+    ids=["none", "nonsense", "of another audience", "expired"],
 )
 def test_resource_manager_refuses_all_others(cloud: Cloud, token: str | None, code: str) -> None:
     answer = get_workspace(cloud, token)
