@@ -20,6 +20,7 @@ import azure.functions as func
 import pytest
 
 from handlers import dataset_uploaded, job_completed, status_api
+from handlers.http import Request
 from shared import names
 from shared.clock import utc_now
 from shared.config import setting_name
@@ -29,6 +30,7 @@ from shared.lifecycle.job_events import RUN_COMPLETED
 from shared.lifecycle.ledger import Versioned
 from shared.lifecycle.tuning import State, Tuning
 from shared.services import services
+from tests.http_requests import http_request
 from tests.integration.azureml_support import Cloud
 from tests.integration.lifecycle_harness import App, app_on
 
@@ -153,26 +155,22 @@ def test_blobs_with_tricky_names_are_rejected_once_and_begin_nothing(app: App, m
     assert asked == [], "what was reported costs the next passes nothing but the listing"
 
 
-def request(method: str, tuning_id: str, body: bytes = b"", **params: str) -> func.HttpRequest:
-    return func.HttpRequest(
-        method=method,
-        url=f"https://app/api/tunings/{tuning_id}",
-        params=params,
-        route_params={"id": tuning_id},
-        body=body,
-    )
+def request(method: str, tuning_id: str, body: bytes = b"", **query: str) -> Request:
+    return http_request(method, f"/api/tunings/{tuning_id}", {"id": tuning_id}, query, body)
 
 
 @pytest.mark.parametrize(
-    "tuning_id", ["..", "../../admin", "%2e%2e", "a'b", "a;b", "x" * 100_000, "a\x00b", "a\nb", "\u0430", "' or 1 eq 1"]
+    "tuning_id",
+    ["..", "../../admin", "%2e%2e", "a'b", "a;b", "x" * 100_000, "a\x00b", "a\nb", "\u0430", "' or 1 eq 1"],
+    ids=["dots", "path", "encoded", "quote", "semicolon", "long", "null", "line feed", "look-alike", "filter"],
 )
 def test_the_status_api_finds_nothing_under_ids_that_can_be_none(app: App, tuning_id: str) -> None:
     for function, method in ((status_api.get_tuning, "GET"), (status_api.replay_tuning, "POST")):
         answer = call(function, request(method, tuning_id))
         assert answer.status_code == 404
-        assert json.loads(answer.get_body())["error"]["code"] == "NotFound"
-        assert len(answer.get_body()) < 2000
-        assert answer.get_body().isascii()
+        assert json.loads(answer.body)["error"]["code"] == "NotFound"
+        assert len(answer.body) < 2000
+        assert bytes(answer.body).isascii()
 
 
 def test_bodies_and_parameters_that_mean_nothing_change_nothing(app: App) -> None:
@@ -194,7 +192,7 @@ def test_the_status_api_says_later_when_the_cloud_does(app: App, monkeypatch: py
     monkeypatch.setattr(services().lifecycle.ledger, "tuning", unreachable)
     answer = call(status_api.get_tuning, request("GET", "some-tuning"))
     assert answer.status_code == 503
-    assert json.loads(answer.get_body())["error"]["code"] == "TryLater"
+    assert json.loads(answer.body)["error"]["code"] == "TryLater"
 
 
 SETTLE = """
@@ -216,6 +214,7 @@ print(int(status["VmHWM"].split()[0]) // 1024)
         ("hostile-line", b'{"messages": [{"role": "user", "content": "' + b"a" * 100_000_000, "bytes"),
         ("hostile-depth", b'{"a":' * 3_000_000, "nested"),
     ],
+    ids=["line", "depth"],
 )
 def test_one_line_of_100_mb_or_of_a_million_levels_is_rejected_in_bounded_memory(
     app: App, dataset: str, content: bytes, rejected: str

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
-import azure.functions as func
 import pytest
 from azure.data.tables import TableServiceClient
 
+from handlers.http import Response
 from handlers.status_api import list_tunings
 from localcloud.config import LOCATION, RESOURCE_GROUP, SUBSCRIPTION_ID, WORKSPACE, CloudConfig
 from localcloud.ports import allot_ports
@@ -25,6 +25,7 @@ from shared.lifecycle.ledger import Versioned, _to_entity
 from shared.lifecycle.records import DatasetVersion, VersionState
 from shared.lifecycle.tuning import State, Tuning
 from shared.services import Services
+from tests.http_requests import http_request
 
 pytestmark = pytest.mark.localcloud
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -38,10 +39,10 @@ class App:
 
     def get(self, **query: str) -> Any:
         """The answer; status and code of a refusal."""
-        request = func.HttpRequest(method="GET", url="https://app/api/tunings", params=query, body=b"")
+        request = http_request("GET", "/api/tunings", {}, query)
         with patch("shared.services.services", lambda: self.services):
-            answer: func.HttpResponse = list_tunings.build().get_user_function()(request)
-        body = json.loads(answer.get_body())
+            answer: Response = list_tunings.build().get_user_function()(request)
+        body = json.loads(bytes(answer.body))
         return body if answer.status_code == 200 else (answer.status_code, body["error"]["code"])
 
     def pages(self, **query: str) -> Iterator[list[str]]:
