@@ -254,7 +254,9 @@ def test_the_cloud_remembers_how_long_everything_lived(served: Twins) -> None:
 def test_an_answer_that_takes_longer_than_the_caller_waits_never_comes(served: Twins) -> None:
     key = served.app.arm.endpoint_key("eee")
     served.world.will(Happening.SCORE, Fate(seconds=70))
-    answer = served.app.scoring.score(served.endpoint().scoring_uri, key, "blue", [], timeout=65)
+    answer = served.app.scoring.score(
+        served.endpoint().scoring_uri, key, "blue", [{"role": "user", "content": "?"}], timeout=65
+    )
     assert (answer.status, answer.latency_seconds) == (0, 65)
 
 
