@@ -11,6 +11,7 @@ from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
+from demo.app_client import question_body
 from localcloud.azurite import ACCOUNT_KEY
 from shared import names
 from tests.e2e.leaks import CANARY, Leak, everything, leaks, secrets_of
@@ -42,6 +43,8 @@ def main_job(playground: Playground, small_dataset: Path, tmp_path_factory: pyte
     for name in ("rows", "settings"):
         playground.until(f"leaky-{name}", "rejected", "failed", deadline=120)
     playground.client.sign_in_to_dashboard()
+    live = next(item for item in playground.client.tunings(state="live")["tunings"])
+    assert playground.client.score(live["dataset"], question_body(CANARY)).status_code == 200
     return playground
 
 
