@@ -54,7 +54,8 @@ def test_in_a_calm_world_every_dataset_goes_live_and_is_retired_once_idle(seed: 
     result = run(seed, Selection(frozenset(), frozenset(step.id for step in draw_plan(seed).steps)))
     assert result.profile == "calm"
     assert result.violation is None
-    assert set(result.ends) <= {State.RETIRED, State.SUPERSEDED}
+    undecided = {State.ROLLED_BACK} if draw_plan(seed).canary_percent else set[State]()  # a canary that too few call
+    assert set(result.ends) <= {State.RETIRED, State.SUPERSEDED} | undecided
     assert result.ends[State.RETIRED] >= 1
 
 
