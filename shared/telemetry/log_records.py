@@ -50,7 +50,10 @@ class TuningLogs(logging.Handler):
             self._about.reset(token)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._logger.emit(self._translated(record))
+        try:
+            self._logger.emit(self._translated(record))
+        except Exception:  # noqa: BLE001 - a line that can not be told must not fail the work that it is about
+            self.handleError(record)
 
     def close(self) -> None:
         for name in _LOGGERS:
