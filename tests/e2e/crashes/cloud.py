@@ -21,6 +21,8 @@ from tests.e2e.crashes.plan import Entry, Journal, Plan, entries
 from tests.e2e.playground import Playground, running
 from tests.e2e.stub_cloud import small_dataset, stub_topology
 
+MAIN_JOBS = 1000
+"""On one cloud at most: each leaves an endpoint, and Azure's default quota of a subscription is 100."""
 HOST = (sys.executable, "-m", "tests.e2e.crashes.host")
 
 
@@ -81,17 +83,22 @@ class CrashCloud:
                 found[item["dataset"]] = "collecting"
         over = {"live", *ENDED}
         left = {dataset: state for dataset, state in found.items() if state not in over}
-        return left or self._unpublished(datasets)
+        return left or self._left_in_the_ledger(datasets)
 
-    def _unpublished(self, datasets: list[str]) -> dict[str, str]:
+    def _left_in_the_ledger(self, datasets: list[str]) -> dict[str, str]:
+        """Events to publish, and a job slot that `reconcile` gave back to a tuning which was just leaving it."""
         with TableServiceClient.from_connection_string(
             self.cloud.storage_connection_string(), connection_verify=str(self.cloud.config.ca_file)
         ) as service:
-            return {
-                row.value.dataset: f"event {row.value.published} of {row.value.last_seq} published"
-                for row in Ledger(service).tunings()
-                if row.value.dataset in datasets and row.value.published < row.value.last_seq
-            }
+            ledger = Ledger(service)
+            holders = ledger.job_slots().value.holders
+            tunings = [row.value for row in ledger.tunings() if row.value.dataset in datasets]
+        left = {one.dataset: "a job slot is held" for one in tunings if one.id in holders}
+        return left | {
+            one.dataset: f"event {one.published} of {one.last_seq} published"
+            for one in tunings
+            if one.published < one.last_seq
+        }
 
     def journal(self, run: str) -> Journal:
         return Journal.open(self.folder, run)
@@ -104,4 +111,5 @@ class CrashCloud:
 def crash_cloud(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[CrashCloud]:
     topology = stub_topology(folder / "cloud", host=HOST, settings=settings)
     with running(topology) as playground:
+        playground.control("limits", {"endpoints": MAIN_JOBS})
         yield CrashCloud(playground, small_dataset(folder / "dataset"))

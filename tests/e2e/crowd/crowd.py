@@ -65,6 +65,7 @@ def crowd(folder: Path, datasets: int, limit: int, deadline: float) -> Crowd:
     files = small_dataset(folder / "dataset")
     wanted = [f"crowd{number:03d}" for number in range(datasets)]
     with running(topology) as playground:
+        playground.control("limits", {"endpoints": datasets})
         begun = time.monotonic()
         watch = _Watch(playground)
         with ThreadPoolExecutor(_UPLOADERS) as uploaders:

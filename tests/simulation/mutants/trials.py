@@ -1,4 +1,4 @@
-"""One defect before its judges: schedules until one is violated, and the unit tests of what was changed.
+"""One defect before its judges: schedules until one is violated, and the tests of what was changed.
 
 A trial runs in a forked process whose parent has loaded everything but the app, which takes as long as the rest.
 """
@@ -114,6 +114,7 @@ def _first_failure() -> str:
 
     watch = Watch()
     files = [str(ROOT / "tests/unit" / f"test_{name}.py") for name in UNIT_TESTS]
+    files.append(str(ROOT / "tests/simulation/test_storms.py"))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         ended = pytest.main(["-x", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}", *files], [watch])
     if ended not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
