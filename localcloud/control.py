@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse
+from starlette.responses import FileResponse, PlainTextResponse
 
 from localcloud import control_limits
 from localcloud.azureml.clock import Mode
@@ -17,6 +17,7 @@ from localcloud.azureml.snapshot import snapshot
 from localcloud.faults import FaultError
 from localcloud.http import ArmRoute, CloudError, json_object
 from localcloud.monitor import Trouble
+from localcloud.responses import JSONResponse
 from localcloud.routing import CONTROL_PREFIX
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def routes(
             raise CloudError(400, "BadRequest", f"since must be a number, not '{since}'.")
         wanted = request.query_params.get("operation", "*")
         lines = (line for line in requests.since(int(since)) if fnmatch.fnmatchcase(line.operation, wanted))
-        return JSONResponse([asdict(line) for line in lines])
+        return JSONResponse([line._asdict() for line in lines])
 
     async def list_faults(_: Request) -> Response:
         return JSONResponse(faults.shown())

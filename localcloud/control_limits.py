@@ -6,9 +6,8 @@ import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse
-
 from localcloud.http import CloudError, json_object
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

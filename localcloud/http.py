@@ -7,12 +7,12 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from localcloud.config import TENANT_ID
 from localcloud.identity import ISSUER, InvalidTokenError, caller_of
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -45,8 +45,7 @@ class CloudError(Exception):
         return {"error": {"code": self.code, "message": self.message}}
 
 
-async def error_response(_: Request, error: Exception) -> Response:
-    assert isinstance(error, CloudError)
+def error_response(error: CloudError) -> Response:
     if not error.code:
         return Response(status_code=error.status, headers=error.headers)
     headers = dict(error.headers)
@@ -55,13 +54,12 @@ async def error_response(_: Request, error: Exception) -> Response:
     return JSONResponse(error.body(), error.status, headers)
 
 
-async def unknown_operation(request: Request, error: Exception) -> Response:
+def unknown_operation(request: Request, *, is_path_known: bool) -> Response:
     """For what no route takes: said in the log too, because it is what an emulator lacks."""
-    assert isinstance(error, HTTPException)
     log.warning("not emulated: %s %s", request.method, request.url.path)
-    code = "NotFound" if error.status_code == 404 else "MethodNotAllowed"
+    status, code = (405, "MethodNotAllowed") if is_path_known else (404, "NotFound")
     message = f"The local cloud does not know {request.method} {request.url.path}."
-    return JSONResponse({"error": {"code": code, "message": message}}, error.status_code)
+    return JSONResponse({"error": {"code": code, "message": message}}, status)
 
 
 class ArmRoute(Route):

@@ -18,10 +18,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials import AccessToken
-from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from localcloud.config import TENANT_ID
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LENGTH = 10_000
 
 _SECRET = re.compile(r"(?i)((?:^|&)(?:sig|code|key|token)=)[^&]*")
 
 
-@dataclass(frozen=True)
-class Requested:
+class Requested(NamedTuple):
     """One line: never bodies, never headers. `status` 0: the connection was dropped. `fault`: number of the
     rule that hit it. `time` is in seconds since the epoch, when the answer was given; `ms` how long that took.
     """

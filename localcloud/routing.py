@@ -1,18 +1,27 @@
-"""Finds the route of a request by its method and number of segments, and names its operation."""
+"""From a request to its answer: finds the route by method and number of segments, names its operation, answers.
+
+Starlette's routes, requests and responses without its application: that passes an answer through a dozen layers,
+which together took longer than the handlers.
+"""
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from starlette.routing import Route, Router
+from starlette.requests import Request
 
+from localcloud.azureml.service_headers import door_of
+from localcloud.http import CloudError, error_response, unknown_operation
 from localcloud.operation_names import operation_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from starlette.responses import Response
+    from starlette.routing import Route
     from starlette.types import Receive, Scope, Send
 
 CONTROL_PREFIX = "/_localcloud"
@@ -38,19 +47,25 @@ def operations_of(routes: Sequence[Route]) -> list[Operation]:
     ]
 
 
-class CloudRouter(Router):
-    """For routes whose parameters are single segments: dozens of patterns need not be tried one by one."""
+class CloudApp:
+    """ASGI application for routes whose handlers are asynchronous and whose parameters are single segments.
 
-    def __init__(self, routes: Sequence[Route]) -> None:
-        super().__init__(routes)
+    `commit` is called before an answer is sent: what it tells of is durable. What a handler raises but CloudError is
+    left to the web server, which logs it and answers 500.
+    """
+
+    def __init__(self, routes: Sequence[Route], commit: Callable[[], None]) -> None:
+        self._commit = commit
+        self._methods: set[str] = set()
         self._index: defaultdict[tuple[str, int], list[tuple[Route, Operation]]] = defaultdict(list)
         for route in routes:
             for method in sorted(route.methods or ()):
                 operation = Operation(operation_name(method, route.path), method, route.path)
                 self._index[method, route.path.count("/")].append((route, operation))
+                self._methods.add(method)
 
     def find(self, scope: Scope) -> Operation | None:
-        """The operation of a request; None when there is none. Remembered for `app`."""
+        """The operation of a request; None when there is none. Remembered for the call."""
         path: str = scope["path"]
         for route, operation in self._index.get((scope["method"], path.count("/")), ()):
             match = route.path_regex.match(path)
@@ -60,12 +75,27 @@ class CloudRouter(Router):
                 return operation
         return None
 
-    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route: Any = scope.get(_FOUND)
-        if route is None and scope["type"] == "http" and self.find(scope) is not None:
-            route = scope[_FOUND]
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = time.perf_counter()
+        if _FOUND not in scope:
+            self.find(scope)
+        route: Route | None = scope.get(_FOUND)
+        response = await self._answer(route, Request(scope, receive))
+        door = door_of(scope["path"] if route is None else route.path)
+        if door is not None:
+            door.put_headers(response, scope["method"], time.perf_counter() - begun)
+        self._commit()
+        await response(scope, receive, send)
+
+    async def _answer(self, route: Route | None, request: Request) -> Response:
         if route is None:
-            await super().app(scope, receive, send)
-            return
-        scope["endpoint"] = route.endpoint
-        await route.handle(scope, receive, send)
+            return unknown_operation(request, is_path_known=self._is_known(request.scope))
+        try:
+            answer: Response = await route.endpoint(request)
+        except CloudError as error:
+            return error_response(error)
+        return answer
+
+    def _is_known(self, scope: Scope) -> bool:
+        """Whether another method could be asked for there."""
+        return any(self.find({**scope, "method": method}) for method in self._methods)

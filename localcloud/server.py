@@ -16,23 +16,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 
 from localcloud import control, identity
 from localcloud.azureml import AzureML, Runners
-from localcloud.azureml.service_headers import with_service_headers
 from localcloud.config import CloudConfig
 from localcloud.eventgrid import EventGrid
 from localcloud.exchanges import recorded
 from localcloud.faults import Faults
-from localcloud.http import CloudError, error_response, unknown_operation
 from localcloud.injection import Injection
 from localcloud.listener import listener
 from localcloud.monitor import Monitor
 from localcloud.outbox import Outbox
 from localcloud.prices import RetailPrices
 from localcloud.request_log import RequestLog
-from localcloud.routing import CloudRouter, operations_of
+from localcloud.routing import CloudApp, operations_of
 from localcloud.store import Store
 from localcloud.telemetry import Collector
 
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from starlette.routing import Route
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from localcloud.events import EventSink
 
@@ -81,29 +77,13 @@ class Server:
             operations_of(cloud),
             Collector(Path(config.state_dir, "telemetry")),
         )
-        router = CloudRouter([*cloud, *controls])
-        app = Starlette(exception_handlers={CloudError: error_response, HTTPException: unknown_operation})
-        app.router = router
-        injection = Injection(
-            recorded(with_service_headers(self._durable(app))), router.find, faults, requests, crash or _no_crash
-        )
+        app = CloudApp([*cloud, *controls], self._store.commit)
+        injection = Injection(recorded(app), app.find, faults, requests, crash or _no_crash)
         tokens = Starlette(routes=identity.routes(config))
         self._servers = (
             listener(injection, config.ports.azure, config.server_cert, config.server_key),
             listener(recorded(tokens), config.ports.identity),
         )
-
-    def _durable(self, app: ASGIApp) -> ASGIApp:
-        """What an answer tells of is committed before it is sent."""
-
-        async def durable(scope: Scope, receive: Receive, send: Send) -> None:
-            async def sending(message: Message) -> None:
-                self._store.commit()
-                await send(message)
-
-            await app(scope, receive, sending)
-
-        return durable
 
     def stop(self) -> None:
         for server in self._servers:

@@ -9,9 +9,10 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from localcloud.http import CloudError
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from pathlib import Path

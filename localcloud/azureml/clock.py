@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 import time
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -74,3 +76,9 @@ class Clock:
 
     def _save(self) -> None:
         self._store.put("clock", "clock", {"mode": self._mode, "offset": self._offset, "frozen": self._frozen})
+
+
+@lru_cache(maxsize=8192)
+def iso(seconds: float | None) -> str | None:
+    """Seconds since the epoch as the service writes them. The same ones are told with every look."""
+    return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import logging
 import re
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from localcloud.azureml import errors
+from localcloud.azureml.clock import iso
 from localcloud.config import WORKSPACE_ID
 from localcloud.store import Collection
 
@@ -106,7 +106,7 @@ class Job:
         if compute:
             added["azureml.defaultComputeName"] = str(compute).rpartition("/")[2]
         if self.status == "Completed" and self.started is not None and self.ended is not None:
-            execution = {"StartTime": _iso(self.started), "EndTime": _iso(self.ended), "Status": "Finished"}
+            execution = {"StartTime": iso(self.started), "EndTime": iso(self.ended), "Status": "Finished"}
             stages = {"Initialization": None, "Execution": execution}
             added["azureml.pipelines.stages"] = json.dumps(stages, separators=(",", ":"))
         return added
@@ -326,10 +326,6 @@ class Jobs:
         if status == "Completed":
             self._events.publish(WORKSPACE_ID, f"{_EVENT}RunCompleted", subject, data)
         self._events.publish(WORKSPACE_ID, f"{_EVENT}RunStatusChanged", subject, {**data, "runStatus": status})
-
-
-def _iso(seconds: float) -> str:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()
 
 
 def _step_key(step: Step) -> str:

@@ -6,79 +6,103 @@ tell a refusal of Resource Manager ("gateway") from one of the service behind it
 
 from __future__ import annotations
 
+import os
 import re
 import time
 import uuid
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
-
-from starlette.datastructures import MutableHeaders
 
 from localcloud.config import LOCATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.responses import Response
 
 _MANAGED = re.compile(r"^/subscriptions/[^/]+/.*providers/microsoft\.machinelearningservices/", re.IGNORECASE)
 _DIRECT = re.compile(r"^/(mferp|registrymanagement|history|mlflow|discovery)\b", re.IGNORECASE)
 _TRACED = re.compile(r"^/(subscriptions|mferp|discovery)\b", re.IGNORECASE)
-"""Those that answer success with the trace that it belongs to."""
-
-_ERROR_CODE = "x-ms-error-code"
-"""Only refusals of Resource Manager come with it; it goes no further."""
-_APPLICATION = "cid-v1:2b5e8b34-7f5c-4c3b-9a5e-0f5a3c1d7e11"
-_ALLOWANCES = {"DELETE": ("deletes", 14999), "GET": ("reads", 11999), "HEAD": ("reads", 11999)}
 _DEPLOYMENT = re.compile(r"/onlineendpoints/[^/]+/deployments/[^/]+$", re.IGNORECASE)
-_WRITES = ("writes", 1199)
+
+_ERROR_CODE = b"x-ms-error-code"
+"""Only refusals of Resource Manager come with it; it goes no further."""
+_JSON = (b"content-type", b"application/json")
+_JSON_OF_AZURE = (b"content-type", b"application/json; charset=utf-8")
+_EMPTY = (b"content-length", b"0")
+_APPLICATION = "cid-v1:2b5e8b34-7f5c-4c3b-9a5e-0f5a3c1d7e11"
+
+_OF_RESOURCE_MANAGER = (
+    (b"cache-control", b"no-cache"),
+    (b"expires", b"-1"),
+    (b"pragma", b"no-cache"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+)
+_OF_THE_SERVICE = (
+    (b"strict-transport-security", b"max-age=15724800; includeSubDomains; preload"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_OF_BOTH = (
+    (b"request-context", f"appId={_APPLICATION}".encode()),
+    (b"x-aml-cluster", f"localcloud-{LOCATION}-01".encode()),
+)
+_REMAINING = b"x-ms-ratelimit-remaining-subscription-"
+_RESOURCE_REQUESTS = (_REMAINING + b"resource-requests", b"24")
+"""Deployments have an allowance of their own."""
+_READS = (_REMAINING + b"reads", b"11999")
+_ALLOWANCES = {"DELETE": (_REMAINING + b"deletes", b"14999"), "GET": _READS, "HEAD": _READS}
+_WRITES = (_REMAINING + b"writes", b"1199")
+_ERROR = 400
 
 
-def with_service_headers(app: ASGIApp) -> ASGIApp:
-    """`app`, whose answers for Azure Machine Learning get the headers; all others pass as they are."""
+@dataclass(frozen=True)
+class Door:
+    """What a path leads to. `is_managed`: Resource Manager, else the service itself."""
 
-    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not (_MANAGED.match(scope["path"]) or _DIRECT.match(scope["path"])):
-            await app(scope, receive, send)
-            return
-        begun = time.perf_counter()
+    is_managed: bool
+    is_traced: bool
+    """Answers success with the trace that it belongs to."""
+    is_deployment: bool
 
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=message.setdefault("headers", []))
-                by_gateway = _ERROR_CODE in headers
-                del headers[_ERROR_CODE]
-                if headers.get("content-type") == "application/json":
-                    headers["content-type"] = "application/json; charset=utf-8"
-                if by_gateway and _MANAGED.match(scope["path"]):
-                    added = [*_of_resource_manager(), ("x-ms-failure-cause", "gateway")]
-                else:
-                    is_error = message["status"] >= 400 and headers.get("content-length") != "0"
-                    added = [*_added(scope, message["status"], time.perf_counter() - begun, is_error=is_error)]
-                message["headers"] += [(name.encode(), value.encode("latin-1")) for name, value in added]
-            await send(message)
+    def put_headers(self, response: Response, method: str, seconds: float) -> None:
+        """`seconds`: how long the answer took."""
+        raw = response.raw_headers
+        by_gateway = False
+        for at in range(len(raw) - 1, -1, -1):
+            if raw[at][0] == _ERROR_CODE:
+                by_gateway = True
+                del raw[at]
+            elif raw[at] == _JSON:
+                raw[at] = _JSON_OF_AZURE
+        if self.is_managed:
+            raw += _of_resource_manager()
+            if by_gateway:
+                raw.append((b"x-ms-failure-cause", b"gateway"))
+                return
+            raw.append(self._allowance(method))
+        else:
+            raw += _OF_THE_SERVICE
+        is_error = response.status_code >= _ERROR and _EMPTY not in raw
+        raw += _OF_BOTH
+        raw.append((b"x-ms-response-type", b"error" if is_error else b"standard"))
+        raw.append((b"x-request-time", b"%.3f" % seconds))
+        if self.is_traced and response.status_code in (200, 201):
+            random = os.urandom(24).hex()
+            raw.append((b"server-timing", f'traceparent;desc="00-{random[:32]}-{random[32:]}-01"'.encode()))
 
-        await app(scope, receive, sending)
+    def _allowance(self, method: str) -> tuple[bytes, bytes]:
+        if method == "PUT" and self.is_deployment:
+            return _RESOURCE_REQUESTS
+        return _ALLOWANCES.get(method, _WRITES)
 
-    return answering
 
-
-def _added(scope: Scope, status: int, seconds: float, *, is_error: bool) -> Iterator[tuple[str, str]]:
-    """Of an answer of the service itself."""
-    path: str = scope["path"]
-    if _MANAGED.match(path):
-        yield from _of_resource_manager()
-        kind, left = _allowance(scope["method"], path)
-        yield f"x-ms-ratelimit-remaining-subscription-{kind}", str(left)
-    else:
-        yield "strict-transport-security", "max-age=15724800; includeSubDomains; preload"
-        yield "x-content-type-options", "nosniff"
-    yield "request-context", f"appId={_APPLICATION}"
-    yield "x-aml-cluster", f"localcloud-{LOCATION}-01"
-    yield "x-ms-response-type", "error" if is_error else "standard"
-    yield "x-request-time", f"{seconds:.3f}"
-    if status in (200, 201) and _TRACED.match(path):
-        yield "server-timing", f'traceparent;desc="00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"'
+@lru_cache(maxsize=1024)
+def door_of(path: str) -> Door | None:
+    """By the path of a request or of its route; None for what is not Azure Machine Learning's."""
+    is_managed = _MANAGED.match(path) is not None
+    if not is_managed and _DIRECT.match(path) is None:
+        return None
+    return Door(is_managed, _TRACED.match(path) is not None, _DEPLOYMENT.search(path) is not None)
 
 
 @lru_cache(maxsize=1)
@@ -86,19 +110,10 @@ def _moment(second: int) -> str:
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
 
 
-def _allowance(method: str, path: str) -> tuple[str, int]:
-    """Deployments have an allowance of their own."""
-    if method == "PUT" and _DEPLOYMENT.search(path):
-        return "resource-requests", 24
-    return _ALLOWANCES.get(method, _WRITES)
-
-
-def _of_resource_manager() -> Iterator[tuple[str, str]]:
+def _of_resource_manager() -> tuple[tuple[bytes, bytes], ...]:
     correlation, moment = str(uuid.uuid4()), _moment(int(time.time()))
-    yield "cache-control", "no-cache"
-    yield "expires", "-1"
-    yield "pragma", "no-cache"
-    yield "x-content-type-options", "nosniff"
-    yield "strict-transport-security", "max-age=31536000; includeSubDomains"
-    yield "x-ms-correlation-request-id", correlation
-    yield "x-ms-routing-request-id", f"{LOCATION.upper()}:{moment}:{correlation}"
+    return (
+        *_OF_RESOURCE_MANAGER,
+        (b"x-ms-correlation-request-id", correlation.encode()),
+        (b"x-ms-routing-request-id", f"{LOCATION.upper()}:{moment}:{correlation}".encode()),
+    )

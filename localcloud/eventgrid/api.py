@@ -7,11 +7,12 @@ import logging
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from localcloud.eventgrid.publishing import MAX_BODY, RefusedError, events_of, too_large
 from localcloud.eventgrid.topics import NotAuthorizedError, authorize
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-
 from localcloud.config import LOCATION, RESOURCE_GROUP, SUBSCRIPTION_ID
 from localcloud.http import MANAGEMENT, ArmRoute, CloudError, with_token
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,12 +11,13 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from localcloud.functions.engine import FunctionFailedError
 from localcloud.functions.queue_trigger import body_properties
 from localcloud.functions.timer_trigger import run_timer
 from localcloud.functions.typed_data import InputData, JsonText, Text, as_json
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping

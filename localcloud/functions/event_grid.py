@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from azure.core.exceptions import AzureError
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from localcloud.functions.blob_trigger import BlobMessage
 from localcloud.functions.engine import FunctionFailedError
 from localcloud.functions.typed_data import InputData, as_json
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -6,14 +6,13 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-
 from localcloud.config import LOCATION, RESOURCE_GROUP, SUBSCRIPTION_ID, WORKSPACE_ID
 from localcloud.http import ArmRoute, CloudError, json_object, with_token
 from localcloud.monitor.metrics import DEPLOYMENTS, ENDPOINTS
 from localcloud.monitor.points import Gaps, series
 from localcloud.monitor.query import Query, bad_request
 from localcloud.monitor.trouble import Trouble
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from localcloud.http import CloudError
 from localcloud.prices.filters import matches, parse_filter
 from localcloud.prices.items import CURRENCIES, items
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from starlette.requests import Request

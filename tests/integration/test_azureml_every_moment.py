@@ -8,14 +8,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from starlette.applications import Starlette
 
 from localcloud.azureml import AzureML
 from localcloud.azureml.consistency import facts_of, impossible_states
 from localcloud.config import WORKSPACE_ID, CloudConfig, RegistryComponent
-from localcloud.http import CloudError, error_response
 from localcloud.identity import mint_token
 from localcloud.outbox import Outbox
+from localcloud.routing import CloudApp
 from localcloud.store import Store
 from tests.integration.azureml_support import (
     ENDPOINT,
@@ -88,7 +87,7 @@ async def recorded(config: CloudConfig, folder: Path) -> list[Path]:
 
     store.after_commit(copy)
     azureml = AzureML(config, store, Outbox(store, RecordingSink()), RUNNERS)
-    app = Starlette(routes=azureml.routes, exception_handlers={CloudError: error_response})
+    app = CloudApp(azureml.routes, store.commit)
     running = asyncio.create_task(azureml.run())
     await asyncio.sleep(0)  # as in the server, it resumes before the first request comes
     try:

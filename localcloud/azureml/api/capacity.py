@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-
 from localcloud.azureml import skus
 from localcloud.azureml.api.wire import PROVIDER
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-
 from localcloud.azureml import errors
-from localcloud.azureml.api.wire import CREATED, iso, listing, page, system_data, workspace_child
+from localcloud.azureml.api.wire import CREATED, listing, page, system_data, workspace_child
+from localcloud.azureml.clock import iso
 from localcloud.azureml.datastore import CONTAINER, DEFAULT_DATASTORE
 from localcloud.config import LOCATION, STORAGE_ACCOUNT
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-
 from localcloud.azureml.api.wire import endpoint_system_data, listing, workspace_child
 from localcloud.config import LOCATION
 from localcloud.http import json_object, null_response
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -7,13 +7,13 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-
 from localcloud.azureml import errors
-from localcloud.azureml.api.wire import WORKSPACE_PATH, iso, page, require_workspace
+from localcloud.azureml.api.wire import WORKSPACE_PATH, page, require_workspace
+from localcloud.azureml.clock import iso
 from localcloud.config import TENANT_ID
 from localcloud.http import json_object
 from localcloud.identity import PRINCIPAL_ID
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from starlette.requests import Request

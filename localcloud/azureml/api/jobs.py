@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-
 from localcloud.azureml import errors
 from localcloud.azureml.api.wire import OPERATIONS, job_system_data, listing, workspace_child
 from localcloud.azureml.operations import WORKSPACE_UUID
 from localcloud.azureml.pipeline import plan
 from localcloud.config import WORKSPACE_ID
 from localcloud.http import json_object, null_response
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-
 from localcloud.azureml.api.wire import WORKSPACE_PATH, require_workspace
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,12 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-
 from localcloud.azureml import errors
 from localcloud.azureml.api.wire import CREATED, PROVIDER, page, system_data, top
 from localcloud.azureml.registry import AssetId
 from localcloud.config import LOCATION, REGISTRY, TENANT_ID
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from localcloud.azureml import access, errors
+from localcloud.azureml.clock import iso
 from localcloud.azureml.datastore import storage_suffix
 from localcloud.config import LOCATION, RESOURCE_GROUP, SUBSCRIPTION_ID, WORKSPACE, WORKSPACE_ID
 from localcloud.http import MANAGEMENT, ArmRoute, CloudError, require_token
@@ -56,7 +56,7 @@ class Arm:
             caller = require_token(request, self._audiences)
             limits = self._limits.now
             self._throttle.count(caller.object_id, request.method, limits)
-            access.authorize(limits.roles, caller, request.method, request.url.path)
+            access.authorize(limits.roles, caller, request.method, request.scope["path"])
             return await handler(request)
 
         return ArmRoute(path, admitted, [method])
@@ -112,10 +112,6 @@ def require_workspace(request: Request, *, whole: bool = False) -> None:
 def workspace_child(*segments: str) -> str:
     """The ARM id of something in the workspace."""
     return "/".join((WORKSPACE_ID, *segments))
-
-
-def iso(seconds: float | None) -> str | None:
-    return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()
 
 
 def system_data(created: float, modified: float | None = None) -> dict[str, Any]:

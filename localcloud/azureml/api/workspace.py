@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from localcloud.azureml import errors
-from localcloud.azureml.api.wire import CREATED, PROVIDER, iso, system_data
+from localcloud.azureml.api.wire import CREATED, PROVIDER, system_data
+from localcloud.azureml.clock import iso
 from localcloud.azureml.operations import WORKSPACE_UUID
 from localcloud.config import (
     LOCATION,
@@ -20,6 +21,7 @@ from localcloud.config import (
     WORKSPACE_ID,
 )
 from localcloud.identity import PRINCIPAL_ID
+from localcloud.responses import JSONResponse
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -203,7 +203,7 @@ DEFECTS: tuple[Defect, ...] = (
         "whoever's error it is, it is the canary's",
         f"{LIFECYCLE}/canary_metrics.py",
         "    return status in _NOT_THE_CALLERS or",
-        "    return status.startswith(\"4\") or",
+        '    return status.startswith("4") or',
     ),
     Defect(
         "whoever waits for the budget goes on without it",
