@@ -27,7 +27,7 @@ from shared.lifecycle.ledger import Versioned
 from shared.lifecycle.tuning import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from shared.azureml.arm import ArmClient
@@ -61,20 +61,20 @@ class Books:
         running = [row for row in self.ledger.running_costs(dataset) if row.value.endpoint == sighting.name]
         self._tell(dataset, sighting, running, tuning)
 
-    def deleting(self, tuning: Tuning, operation: str, deployment: str = "") -> None:
-        """A deletion of its endpoint, or of one deployment of it, was accepted: `operation` will tell when it is over.
+    def deleting(self, tuning: Tuning, operation: str, deployments: Collection[str]) -> None:
+        """Deleting these of its endpoint's deployments was accepted: `operation` will tell when it is over.
 
-        Raises nothing: the next look finds it being deleted, or gone.
+        They are those that were seen there: of one that was gone already, the operation tells nothing. Raises
+        nothing: the next look finds them being deleted, or gone.
         """
+        doomed = {f"{tuning.endpoint}/{deployment}" for deployment in deployments}
         try:
-            for row in self.ledger.running_costs(tuning.dataset) if operation else ():
-                if row.value.name == f"{tuning.endpoint}/{deployment}" or (
-                    not deployment and row.value.endpoint == tuning.endpoint
-                ):
+            for row in self.ledger.running_costs(tuning.dataset) if operation and doomed else ():
+                if row.value.name in doomed:
                     deletions = tuple(dict.fromkeys((*row.value.deletions, operation)))
                     self._put(row, replace(row.value, deletions=deletions))
         except DroptuneError as error:
-            log.warning("books: deletion of %s/%s: %s", tuning.endpoint, deployment, error)
+            log.warning("books: deletion of %s: %s", ", ".join(sorted(doomed)), error)
 
     def job_seen(self, tuning: Tuning, job: Job, looked: datetime) -> None:
         key = f"job {job.name}"

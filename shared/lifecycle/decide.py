@@ -75,6 +75,11 @@ class Observed:
     promoting: Tuning | None = None
     canary: CanaryView | None = None
 
+    @property
+    def deployments(self) -> tuple[str, ...]:
+        """Names of all that are on the endpoint."""
+        return (*((self.deployment.name,) if self.deployment else ()), *self.other_deployments)
+
 
 Deadlines = Mapping[State, timedelta]
 

@@ -156,6 +156,7 @@ class Intake:
                 revision=row.value.revision + 1,
                 errors=0,
                 last_error="",
+                failing_since=None,
                 trace=trace,
             )
             row = replace(row, value=changed)
@@ -211,7 +212,8 @@ class Intake:
             if existing.value.ended:
                 text = "its content was uploaded again, which begins nothing anew; an operator may replay it"
                 existing = lifecycle.ledger.put(replace(existing, value=existing.value.noted(now, text)))
-        done = replace(row.value, state=VersionState.TAKEN, tuning_id=tuning.id, errors=0, last_error="")
+        taken = replace(row.value, state=VersionState.TAKEN, tuning_id=tuning.id)
+        done = replace(taken, errors=0, last_error="", failing_since=None)
         lifecycle.ledger.put(replace(row, value=done))
         lifecycle.wake(existing.value, now)
         lifecycle.events.publish_new(existing)
@@ -234,11 +236,9 @@ class Intake:
         self._later(worse, error, self.lifecycle.settings.poll_max_seconds)
 
     def _overdue(self, version: DatasetVersion, now: datetime) -> bool:
-        """Never at the first try: it may come late because nothing ran for a while."""
-        settings = self.lifecycle.settings
-        return version.last_error != "" and now - due(version, settings) > timedelta(
-            minutes=settings.preparing_deadline_minutes
-        )
+        """By the first try that failed: however late that one came, those after it have all of the deadline."""
+        deadline = timedelta(minutes=self.lifecycle.settings.preparing_deadline_minutes)
+        return version.failing_since is not None and now - version.failing_since > deadline
 
     def _give_up(self, row: Versioned[DatasetVersion], error: Exception, now: datetime) -> None:
         """What fails for good becomes a failed tuning that an operator sees and may replay."""
@@ -302,7 +302,12 @@ class Intake:
 
     def _later(self, row: Versioned[DatasetVersion], error: Exception, delay: float) -> None:
         now = self.lifecycle.clock()
-        value = replace(row.value, wake_at=now + timedelta(seconds=delay), last_error=_text(error))
+        value = replace(
+            row.value,
+            wake_at=now + timedelta(seconds=delay),
+            last_error=_text(error),
+            failing_since=row.value.failing_since or now,
+        )
         try:
             self.lifecycle.ledger.put(replace(row, value=value))
         except RaceLostError:

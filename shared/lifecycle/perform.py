@@ -112,7 +112,7 @@ class Performer:
                 return self._create_deployment(tuning, now)
             case actions.DeleteDeployment():
                 operation = self.arm.delete_deployment(tuning.endpoint, tuning.deployment)
-                self.books.deleting(tuning, operation, tuning.deployment)
+                self.books.deleting(tuning, operation, [tuning.deployment])
                 return tuning.waiting(now, self.patience(tuning)).noted(now, f"deleting deployment {tuning.deployment}")
             case actions.SetTraffic(traffic):
                 assert observed.endpoint is not None
@@ -134,7 +134,7 @@ class Performer:
             case actions.BecomeLive():
                 return self._become_live(tuning, record, now)
             case actions.DeleteEndpoint():
-                return self._delete_endpoint(tuning, record, now)
+                return self._delete_endpoint(tuning, observed.deployments, record, now)
             case actions.Finish(outcome, endpoint_gone):
                 return self._finish(tuning, record, outcome, endpoint_gone, now)
 
@@ -266,10 +266,12 @@ class Performer:
                 self.wake_ups.tuning(previous)
         return tuning.moved(State.LIVE, now, f"live on endpoint {tuning.endpoint} with 100 % of the traffic")
 
-    def _delete_endpoint(self, tuning: Tuning, record: Versioned[EndpointRecord], now: datetime) -> Tuning:
+    def _delete_endpoint(
+        self, tuning: Tuning, deployments: tuple[str, ...], record: Versioned[EndpointRecord], now: datetime
+    ) -> Tuning:
         if record.value.name == tuning.endpoint and record.value.status is not EndpointStatus.DELETING:
             self.ledger.put(replace(record, value=replace(record.value, status=EndpointStatus.DELETING)))
-        self.books.deleting(tuning, self.arm.delete_endpoint(tuning.endpoint))
+        self.books.deleting(tuning, self.arm.delete_endpoint(tuning.endpoint), deployments)
         return tuning.waiting(now, self.patience(tuning)).noted(now, f"deleting endpoint {tuning.endpoint}")
 
     def _finish(

@@ -32,6 +32,8 @@ class DatasetVersion:
     tuning_id: str = ""
     errors: int = 0
     last_error: str = ""
+    failing_since: datetime | None = None
+    """When the first failed of the tries to take this revision."""
     trace: Trace | None = None
     """Of what is being collected; the tuning goes on with it."""
 

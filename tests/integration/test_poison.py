@@ -131,6 +131,26 @@ def test_a_version_whose_message_was_given_up_is_tried_again_and_then_fails(app:
     assert "given up" in str(failed.reason)
 
 
+def test_a_version_has_all_of_its_deadline_after_its_first_failure_however_late_that_is(app: App) -> None:
+    app.upload_version("poison-version-late")
+    app.instance().intake.version_changed("poison-version-late", "v1")
+    ledger = app.instance().lifecycle.ledger
+    row = ledger.version("poison-version-late", "v1")
+    assert row is not None
+    ledger.put(replace(row, value=replace(row.value, changed_at=utc_now() - timedelta(days=3))))
+    body = json.dumps({"dataset": "poison-version-late", "version": "v1", "revision": 1}).encode()
+    for errors in (1, 2):
+        app.instance().poison_messages.received(names.DATASET_SETTLED_QUEUE, body)
+        row = ledger.version("poison-version-late", "v1")
+        assert row is not None
+        assert (row.value.state, row.value.errors) == (VersionState.COLLECTING, errors)
+    assert app.tunings_of("poison-version-late") == []
+    ledger.put(replace(row, value=replace(row.value, failing_since=utc_now() - timedelta(days=3))))
+    app.instance().poison_messages.received(names.DATASET_SETTLED_QUEUE, body)
+    (failed,) = app.tunings_of("poison-version-late")
+    assert failed.state is State.FAILED
+
+
 def test_a_blob_event_that_was_given_up_is_looked_into_again(app: App) -> None:
     app.upload("poison-blob/v1/train_sft.jsonl", b"{}")
     message = {"FunctionId": "Host.Functions.dataset_uploaded", "ContainerName": names.DATASETS}

@@ -59,8 +59,8 @@ SETTINGS = Settings(
     poll_seconds=30,
     poll_max_seconds=180,
     idle_dry_run=False,
-    idle_cleanup_schedule="0 */20 * * * *",
-    reconcile_schedule="0 */10 * * * *",
+    idle_cleanup_schedule="0 */30 * * * *",
+    reconcile_schedule="0 */15 * * * *",
 )
 """Shorter windows and deadlines than the defaults: a schedule is to see the end of all of them. Fewer looks while
 nothing happens: each is like the one before, and more schedules are worth more."""

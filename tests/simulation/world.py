@@ -190,6 +190,7 @@ class SimulatedWorld:
             who.instance.skew = MAX_CLOCK_ERROR * who.pace.between(-1, 1)
         elif kind is not Kind.SLOW and not self.meddle(kind, operation, of):
             self.injector.retract()
+            self.trace.take_back()
         return self._carry_out(operation, commit, of, who)
 
     @staticmethod

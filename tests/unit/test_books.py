@@ -81,7 +81,7 @@ def test_a_deployment_is_in_the_books_from_its_creation_to_the_end_of_its_deleti
     day.tell()
     assert (day.the_record().began, day.the_record().ended) == (began, None)
     assert (day.the_record().instance_count, day.the_record().price) == (2, Price(2.0, "USD"))
-    day.books.deleting(TUNING, day.arm.delete_deployment("chats-1", "blue"), "blue")
+    day.books.deleting(TUNING, day.arm.delete_deployment("chats-1", "blue"), ["blue"])
     day.world.advance(3600)
     day.tell()
     (life,) = [life for life in day.cloud.endpoints.lifetimes if life.kind == "deployment"]
@@ -90,11 +90,24 @@ def test_a_deployment_is_in_the_books_from_its_creation_to_the_end_of_its_deleti
     assert life.ended < day.world.now()
 
 
+def test_the_end_of_an_endpoint_is_not_that_of_a_deployment_that_was_gone_before(day: Day) -> None:
+    day.deploy("blue")
+    day.tell()
+    day.arm.delete_deployment("chats-1", "blue")
+    day.world.advance(3600)
+    day.books.deleting(TUNING, day.arm.delete_endpoint("chats-1"), [])
+    day.world.advance(3600)
+    day.tell()
+    (record,) = day.records()
+    assert record.ended is not None
+    assert not record.exact
+
+
 def test_an_endpoint_takes_its_deployments_with_it(day: Day) -> None:
     day.deploy("blue")
     day.deploy("green")
     day.tell()
-    day.books.deleting(TUNING, day.arm.delete_endpoint("chats-1"))
+    day.books.deleting(TUNING, day.arm.delete_endpoint("chats-1"), ["blue", "green"])
     day.world.advance(3600)
     day.tell()
     ended = {life.ended for life in day.cloud.endpoints.lifetimes}
@@ -116,7 +129,7 @@ def test_a_look_that_was_told_late_closes_nothing_that_began_after_it_and_opens_
     day.tell()
     day.tell(day.another(), before)
     assert day.the_record().ended is None
-    day.books.deleting(TUNING, day.arm.delete_deployment("chats-1", "blue"), "blue")
+    day.books.deleting(TUNING, day.arm.delete_deployment("chats-1", "blue"), ["blue"])
     day.world.advance(3600)
     day.tell()
     ended = day.the_record().ended
@@ -194,7 +207,7 @@ def test_only_what_was_given_up_because_nobody_used_it_is_retired(
 def test_an_end_that_can_not_be_read_is_not_made_up(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     day.deploy()
     day.tell()
-    day.books.deleting(TUNING, day.arm.delete_deployment("chats-1", "blue"), "blue")
+    day.books.deleting(TUNING, day.arm.delete_deployment("chats-1", "blue"), ["blue"])
     day.world.advance(3600)
 
     def down(url: str) -> None:
