@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from localcloud.azureml.service_headers import door_of
@@ -47,6 +49,19 @@ def operations_of(routes: Sequence[Route]) -> list[Operation]:
     ]
 
 
+class _Request(Request):
+    """Clients send the same few queries again and again."""
+
+    @property
+    def query_params(self) -> QueryParams:
+        return _parsed(self.scope["query_string"])
+
+
+@lru_cache(maxsize=1024)
+def _parsed(query: bytes) -> QueryParams:
+    return QueryParams(query)
+
+
 class CloudApp:
     """ASGI application for routes whose handlers are asynchronous and whose parameters are single segments.
 
@@ -80,7 +95,7 @@ class CloudApp:
         if _FOUND not in scope:
             self.find(scope)
         route: Route | None = scope.get(_FOUND)
-        response = await self._answer(route, Request(scope, receive))
+        response = await self._answer(route, _Request(scope, receive))
         door = door_of(scope["path"] if route is None else route.path)
         if door is not None:
             door.put_headers(response, scope["method"], time.perf_counter() - begun)

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import uvloop
 from starlette.applications import Starlette
 
 from localcloud import control, identity
@@ -148,7 +149,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     logging.getLogger("azure").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    asyncio.run(_main(CloudConfig.load(arguments.config)))
+    uvloop.run(_main(CloudConfig.load(arguments.config)))
 
 
 if __name__ == "__main__":

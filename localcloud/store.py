@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 import threading
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,7 +110,7 @@ class Store:
             self._write(
                 "INSERT INTO documents VALUES (?, ?, ?)"
                 " ON CONFLICT (collection, key) DO UPDATE SET body = excluded.body",
-                (collection, key, json.dumps(document, separators=(",", ":"))),
+                (collection, key, msgspec.json.encode(document).decode()),
             )
 
     def delete(self, collection: str, key: str) -> None:
@@ -252,5 +253,5 @@ def _field(name: str) -> str:
 
 
 def _parsed(body: str) -> Document:
-    document: Document = json.loads(body)
+    document: Document = msgspec.json.decode(body)
     return document

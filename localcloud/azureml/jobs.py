@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from localcloud.azureml import errors
 from localcloud.azureml.clock import iso
@@ -96,7 +97,7 @@ class Job:
             "azureml.runsource": "azureml.PipelineRun",
             "runSource": "MFE",
             "runType": "HTTP",
-            "azureml.parameters": json.dumps(self._literals, separators=(",", ":")),
+            "azureml.parameters": _text(self._literals),
             "azureml.continue_on_step_failure": "False",
             "azureml.continue_on_failed_optional_input": "True",
             "azureml.defaultDataStoreName": "workspaceblobstore",
@@ -108,7 +109,7 @@ class Job:
         if self.status == "Completed" and self.started is not None and self.ended is not None:
             execution = {"StartTime": iso(self.started), "EndTime": iso(self.ended), "Status": "Finished"}
             stages = {"Initialization": None, "Execution": execution}
-            added["azureml.pipelines.stages"] = json.dumps(stages, separators=(",", ":"))
+            added["azureml.pipelines.stages"] = _text(stages)
         return added
 
     @property
@@ -326,6 +327,10 @@ class Jobs:
         if status == "Completed":
             self._events.publish(WORKSPACE_ID, f"{_EVENT}RunCompleted", subject, data)
         self._events.publish(WORKSPACE_ID, f"{_EVENT}RunStatusChanged", subject, {**data, "runStatus": status})
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _step_key(step: Step) -> str:
