@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import re
 import time
-import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -112,7 +111,8 @@ def _moment(second: int) -> str:
 
 
 def _of_resource_manager() -> tuple[tuple[bytes, bytes], ...]:
-    correlation, moment = str(uuid.UUID(int=_random(128), version=4)), _moment(int(time.time()))
+    digits, moment = f"{_random(128):032x}", _moment(int(time.time()))
+    correlation = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
     return (
         *_OF_RESOURCE_MANAGER,
         (b"x-ms-correlation-request-id", correlation.encode()),
