@@ -7,8 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.simulation.mutants.defects import DEFECTS, Defect
-from tests.simulation.mutants.__main__ import PAGE
-from tests.simulation.mutants.spoiled import ROOT, spoiled_text
+from tests.simulation.mutants.spoiled import spoiled_text
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
@@ -19,11 +18,3 @@ def test_every_defect_can_still_be_made(defect: Defect) -> None:
 
 def test_no_two_defects_have_the_same_name() -> None:
     assert [name for name, count in Counter(defect.name for defect in DEFECTS).items() if count > 1] == []
-
-
-def test_the_page_tells_of_every_defect_who_caught_it() -> None:
-    """If this fails after a change of the list: `make mutants`, which takes the better part of an hour."""
-    rows = [line.split(" | ") for line in (ROOT / PAGE).read_text().splitlines() if line.startswith("| ")]
-    told = {row[0].removeprefix("| "): row[2:] for row in rows[1:]}
-    assert list(told) == [defect.name for defect in DEFECTS]
-    assert [name for name, caught in told.items() if {cell.strip(" |") for cell in caught} == {"–"}] == []
