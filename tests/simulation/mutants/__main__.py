@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.simulation.mutants.defects import DEFECTS, Defect
 from tests.simulation.mutants.spoiled import ROOT, spoiled_text
-from tests.simulation.mutants.table import page
+from tests.simulation.mutants.table import page, read
 from tests.simulation.mutants.trials import Catch, load_all_but_the_app, simulated, tested
 
 PAGE = Path("docs/mutants.md")
@@ -26,7 +26,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=400, help="schedules per defect at most")
     parser.add_argument("--few", type=int, default=60, help="so many where a unit test has caught it already")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--only", default="", help="defects whose name holds this")
+    parser.add_argument(
+        "--only", default="", help="those with this in their names; the page keeps its other rows"
+    )
     parser.add_argument("--write", action="store_true", help=f"write {PAGE}")
     given = parser.parse_args()
     chosen = [defect for defect in DEFECTS if given.only in defect.name]
@@ -38,8 +40,10 @@ def main() -> int:
     print(f"{len(chosen) - len(missed)} of {len(chosen)} defects were caught, in {time.monotonic() - begun:.0f} s")
     for name in missed:
         print(f"NOT CAUGHT: {name}")
-    if given.write and not given.only:
-        (ROOT / PAGE).write_text(page([(defect, catches[defect.name]) for defect in chosen], given.seeds, given.few))
+    if given.write:
+        known = read((ROOT / PAGE).read_text()) if given.only else {}
+        told = [(defect, (known | catches)[defect.name]) for defect in DEFECTS]
+        (ROOT / PAGE).write_text(page(told, given.seeds, given.few))
     return 1 if missed else 0
 
 

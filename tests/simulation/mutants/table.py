@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from tests.simulation.mutants.defects import Defect
@@ -17,6 +18,10 @@ unit test, {both} by both. This page is written by the run; a test holds it agai
 | Defect | In | Caught by the simulation: invariant (first seed) | Caught by the unit test |
 |---|---|---|---|
 """
+
+
+_CELL = re.compile(r" \| ")
+_NOBODY = "–"
 
 
 def page(catches: Sequence[tuple[Defect, Catch]], seeds: int, few: int) -> str:
@@ -35,5 +40,15 @@ def page(catches: Sequence[tuple[Defect, Catch]], seeds: int, few: int) -> str:
     return head + "\n".join(rows) + "\n"
 
 
+def read(text: str) -> dict[str, Catch]:
+    """By the defect's name, what a page tells."""
+    rows = [_CELL.split(line.strip("| ")) for line in text.splitlines() if line.startswith("| ")]
+    return {name: Catch(_caught(simulation), _caught(unit)) for name, _, simulation, unit in rows[1:]}
+
+
 def _shown(caught_by: str) -> str:
-    return caught_by.replace("|", "\\|").replace("_", " ") or "–"
+    return caught_by.replace("|", "\\|").replace("_", " ") or _NOBODY
+
+
+def _caught(shown: str) -> str:
+    return "" if shown == _NOBODY else shown.replace("\\|", "|")

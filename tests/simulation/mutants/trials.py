@@ -21,6 +21,7 @@ LONGEST = 600
 UNIT_TESTS = (
     "decide",
     "left_over",
+    "permanent_errors",
     "tuning",
     "job_slots",
     "job_events",

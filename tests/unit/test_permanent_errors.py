@@ -1,0 +1,57 @@
+"""What fails for good ends a tuning, but neither what serves nor what still costs money."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NoReturn
+
+import pytest
+
+from shared.errors import PermanentError
+from shared.lifecycle.ledger import Versioned
+from shared.lifecycle.tuning import State
+from tests.simulation.test_calm_day import Day
+from tests.simulation.twins.arm import ArmTwin
+
+
+def refuse(*_: object) -> NoReturn:
+    raise PermanentError("UserError", "this can not be done")
+
+
+@pytest.fixture
+def day() -> Day:
+    """On which one dataset became live."""
+    found = Day()
+    found.upload("chats", "v1")
+    found.pass_by(120)
+    assert found.tuning("chats").state is State.LIVE
+    return found
+
+
+def put(day: Day, state: State, outcome: State | None = None) -> None:
+    """The live tuning, in another state."""
+    row = day.services.clients.ledger.tuning(day.tuning("chats").id)
+    assert row is not None
+    changed = replace(row.value, state=state, outcome=outcome, state_since=day.world.now())
+    day.services.clients.ledger.put(Versioned(changed, row.etag))
+
+
+@pytest.mark.parametrize("state", [State.LIVE, State.CLEANING_UP])
+def test_what_serves_or_costs_money_is_looked_at_again(day: Day, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(day, state, State.FAILED if state is State.CLEANING_UP else None)
+    monkeypatch.setattr(ArmTwin, "get_endpoint", refuse)
+    day.services.lifecycle.advance(day.tuning("chats").id)
+    after = day.tuning("chats")
+    assert after.state is state
+    assert "this can not be done" in after.last_error
+    assert after.wake_at > day.world.now()
+
+
+def test_any_other_is_cleaned_up(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(day, State.DEPLOYING)
+    monkeypatch.setattr(ArmTwin, "get_endpoint", refuse)
+    day.services.lifecycle.advance(day.tuning("chats").id)
+    after = day.tuning("chats")
+    assert (after.state, after.outcome) == (State.CLEANING_UP, State.FAILED)
+    assert after.reason is not None
+    assert after.reason.code == "UserError"
