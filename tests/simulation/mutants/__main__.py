@@ -26,9 +26,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=400, help="schedules per defect at most")
     parser.add_argument("--few", type=int, default=60, help="so many where a unit test has caught it already")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument(
-        "--only", default="", help="those with this in their names; the page keeps its other rows"
-    )
+    parser.add_argument("--only", default="", help="those with this in their names; the page keeps its other rows")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE}")
     given = parser.parse_args()
     chosen = [defect for defect in DEFECTS if given.only in defect.name]
