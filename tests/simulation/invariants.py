@@ -236,6 +236,8 @@ def every_tuning_ends_or_waits_for_something(scene: Scene) -> Iterator[str]:
     for version in scene.truth.versions():
         if version.state != "taken":
             yield f"version {version.dataset}/{version.version} still is {version.state}"
+    for name in scene.truth.unnoticed_uploads():
+        yield f"nobody noticed the last change of version {name}"
 
 
 def looks_do_not_multiply(scene: Scene) -> Iterator[str]:

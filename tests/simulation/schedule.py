@@ -184,6 +184,7 @@ class _Simulation:
             and ours <= kept
             and all(job.ended for job in truth.cloud.jobs.all.values())
             and all(version.state == "taken" for version in truth.versions())
+            and not truth.unnoticed_uploads()
             and all(self._stays(tuning, ours & kept) for tuning in truth.tunings())
             and not any(endpoint.state.endswith("ing") for endpoint in truth.our_endpoints().values())
             and not unsettled(truth, truth.costs())

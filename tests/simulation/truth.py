@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TypeVar
 
 from shared import names
 from shared.config import Settings
 from shared.costs.records import CostRecord
+from shared.datasets.paths import parse_blob_name
+from shared.errors import InvalidDatasetError
 from shared.lifecycle.records import DatasetVersion, EndpointRecord
 from shared.lifecycle.tuning import Tuning
 from tests.simulation.twins.cloud import TwinCloud
@@ -45,6 +48,22 @@ class Truth:
         """ETags of what lies in a version's folder now, by file name."""
         folder = f"{dataset}/{version}/"
         return {name.removeprefix(folder): blob.etag for name, blob in self.cloud.blobs.all(names.DATASETS, folder)}
+
+    def unnoticed_uploads(self) -> list[str]:
+        """Versions whose files in blob storage are not those that the ledger has."""
+        known = {(version.dataset, version.version): version.files for version in self.versions()}
+        found: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        for name, blob in self.cloud.blobs.all(names.DATASETS, ""):
+            try:
+                file = parse_blob_name(name)
+            except InvalidDatasetError:
+                continue
+            found[file.dataset, file.version][file.name] = blob.etag
+        return [
+            f"{dataset}/{version}"
+            for (dataset, version), files in sorted(found.items())
+            if known.get((dataset, version)) != files
+        ]
 
     def our_endpoints(self) -> dict[str, Endpoint]:
         """By name; also those that Azure ML has forgotten for a while."""

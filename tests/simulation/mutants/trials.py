@@ -21,7 +21,8 @@ LONGEST = 600
 UNIT_TESTS = (
     "decide",
     "left_over",
-    "permanent_errors",
+    "ending",
+    "intake",
     "tuning",
     "job_slots",
     "job_events",

@@ -1,4 +1,4 @@
-"""What fails for good ends a tuning, but neither what serves nor what still costs money."""
+"""How tunings end: not by an error while they serve or cost money, and not under the feet of others."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from shared.errors import PermanentError
 from shared.lifecycle.ledger import Versioned
+from shared.lifecycle.records import EndpointStatus
 from shared.lifecycle.tuning import State
 from tests.simulation.test_calm_day import Day
 from tests.simulation.twins.arm import ArmTwin
@@ -55,3 +56,23 @@ def test_any_other_is_cleaned_up(day: Day, monkeypatch: pytest.MonkeyPatch) -> N
     assert (after.state, after.outcome) == (State.CLEANING_UP, State.FAILED)
     assert after.reason is not None
     assert after.reason.code == "UserError"
+
+
+def test_an_endpoint_is_closed_to_others_before_it_is_deleted(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who joined it in between would lose its deployment with it."""
+    put(day, State.CLEANING_UP, State.FAILED)
+    ledger = day.services.clients.ledger
+    record = ledger.endpoint("chats")
+    ledger.put(replace(record, value=replace(record.value, live="", live_since=None)))
+    statuses: list[EndpointStatus] = []
+
+    def look(*_: object) -> str:
+        statuses.append(ledger.endpoint("chats").value.status)
+        return ""
+
+    monkeypatch.setattr(ArmTwin, "delete_endpoint", look)
+    for _ in range(20):
+        day.services.lifecycle.advance(day.tuning("chats").id)
+        day.world.advance(60)
+    assert statuses
+    assert set(statuses) == {EndpointStatus.DELETING}
