@@ -18,8 +18,3 @@ class Trace:
     def note(self, who: str, what: str) -> None:
         if self.wanted:
             self.lines.append(f"{self.clock():%d %H:%M:%S.%f}"[:-3] + f"  {who:<44.44}  {what}")
-
-    def take_back(self) -> None:
-        """The last line: it did not come to that."""
-        if self.wanted:
-            self.lines.pop()

@@ -170,6 +170,7 @@ class SimulatedWorld:
         return result
 
     def _faulty(self, kind: Kind, operation: str, commit: Callable[[], T], of: str, who: Invocation) -> T:
+        before = len(self.trace.lines)
         self.trace.note(who.name, f"{operation} {of}: FAULT {kind}")
         if kind in DONE_BEFORE:
             try:
@@ -190,7 +191,7 @@ class SimulatedWorld:
             who.instance.skew = MAX_CLOCK_ERROR * who.pace.between(-1, 1)
         elif kind is not Kind.SLOW and not self.meddle(kind, operation, of):
             self.injector.retract()
-            self.trace.take_back()
+            del self.trace.lines[before:]
         return self._carry_out(operation, commit, of, who)
 
     @staticmethod
