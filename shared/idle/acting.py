@@ -71,7 +71,7 @@ class Actor:
         self.wake_ups.tuning(live.id)
         return True
 
-    def delete(self, facts: Facts, verdict: Verdict) -> None:
+    def delete(self, facts: Facts, verdict: Verdict, now: datetime) -> None:
         """Close the endpoint to new tunings; then its live tuning deletes it, or, if no tuning uses it, we do.
 
         Raises RaceLostError.
@@ -82,7 +82,12 @@ class Actor:
             return
         assert facts.record is not None, "only endpoints in the ledger have a live tuning"
         row = self._as_listed(facts.record)
-        self.ledger.put(replace(row, value=_closed(row.value, verdict)))
+        closed = self.ledger.put(replace(row, value=_closed(row.value, verdict)))
+        endpoint = self.arm.get_endpoint(facts.endpoint.name)
+        if endpoint is not None and (kept := keep_reason(endpoint.tags, now)):
+            # It was set while this worker stood still. A tuning that saw the record closed comes back to life.
+            self.ledger.put(replace(closed, value=row.value))
+            raise RaceLostError(f"it got a keep mark meanwhile: {kept}")
         self.wake_ups.tuning(row.value.live)
 
     def delete_deployment(self, endpoint_name: str, listed: OnlineDeployment, now: datetime) -> bool:

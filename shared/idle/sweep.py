@@ -259,7 +259,7 @@ class _Work:
         if again.kind != verdict.kind:
             return _report(facts, again, note="changed meanwhile, so left to the next sweep")
         if again.kind == "delete":
-            self._patiently(lambda: actor.delete(facts, again))
+            self._patiently(lambda: actor.delete(facts, again, now))
         else:
             marked = self._patiently(lambda: actor.mark(facts, again, now))
             actor.tell(marked, again, now)

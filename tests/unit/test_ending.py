@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from shared.errors import PermanentError
 from shared.lifecycle.ledger import Versioned
-from shared.lifecycle.records import EndpointStatus
+from shared.lifecycle.records import EndpointRecord, EndpointStatus
 from shared.lifecycle.tuning import State
 from tests.simulation.test_calm_day import Day
 from tests.simulation.twins.arm import ArmTwin
+from tests.simulation.twins.tables import LedgerTwin
 
 
 def refuse(*_: object) -> NoReturn:
@@ -76,3 +77,22 @@ def test_an_endpoint_is_closed_to_others_before_it_is_deleted(day: Day, monkeypa
         day.world.advance(60)
     assert statuses
     assert set(statuses) == {EndpointStatus.DELETING}
+
+
+def test_a_keep_mark_that_is_set_while_a_sweep_closes_the_record_opens_it_again(
+    day: Day, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (endpoint,) = day.cloud.endpoints.visible()
+    put_row, closed = LedgerTwin.put, list[str]()
+
+    def put_and_keep(ledger: LedgerTwin, row: Any) -> Any:
+        if isinstance(row.value, EndpointRecord) and row.value.status is EndpointStatus.DELETING:
+            closed.append(row.value.name)
+            endpoint.tags["droptune-keep"] = "true"
+        return put_row(ledger, row)
+
+    monkeypatch.setattr(LedgerTwin, "put", put_and_keep)
+    day.pass_by(600)
+    assert closed == [endpoint.name]
+    assert day.services.clients.ledger.endpoint("chats").value.status is EndpointStatus.ACTIVE
+    assert day.tuning("chats").state is State.LIVE
