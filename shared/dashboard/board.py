@@ -9,6 +9,7 @@ from shared.dashboard.frame import Chrome, page
 from shared.dashboard.html import Html, join, tag
 from shared.dashboard.views import Board, Collecting
 from shared.dashboard.words import ROOT, address, age, badge, link, moment, outside, spoken, until
+from shared.lifecycle.decide import deadline
 from shared.lifecycle.tuning import ENDED, UNFINISHED, State, Tuning
 
 _WAY = tuple(state for state in State if state not in ENDED)
@@ -197,7 +198,7 @@ def why(tuning: Tuning) -> Html:
 def _next(tuning: Tuning, board: Board, now: datetime) -> Html:
     if tuning.ended or tuning.state is State.LIVE:
         return moment(tuning.created_at)
-    limit = board.deadlines.get(tuning.state)
-    if limit is None:
+    ends = deadline(tuning, board.deadlines)
+    if ends is None:
         return join("next look ", until(tuning.wake_at, now))
-    return join("deadline ", until(tuning.state_since + limit, now))
+    return join("deadline ", until(ends, now))

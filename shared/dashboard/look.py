@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from shared import names
 from shared.dashboard.documents import smoke_test, validation
 from shared.dashboard.views import Board, Collecting, TuningView
-from shared.lifecycle.decide import waiting_for_slot
+from shared.lifecycle.decide import deadline, waiting_for_slot
 from shared.lifecycle.engine import stage_deadlines
 from shared.lifecycle.examine import missing_splits
 from shared.lifecycle.intake import due
@@ -75,11 +75,10 @@ class Look:
             return None
         tuning, blobs = row.value, self.lifecycle.blobs
         costs = (cost.value for cost in self.lifecycle.ledger.costs(tuning.dataset))
-        limit = stage_deadlines(self.lifecycle.settings).get(tuning.state)
         return TuningView(
             tuning=tuning,
             waiting_for=self._waiting_for(tuning),
-            deadline=None if limit is None else tuning.state_since + limit,
+            deadline=deadline(tuning, stage_deadlines(self.lifecycle.settings)),
             validation=validation(blobs.read_report(tuning_id)),
             smoke=smoke_test(blobs.read_snapshot(tuning_id, RESULT_FILE)),
             curves=self.training.curves(tuning),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -92,14 +92,21 @@ def decide(tuning: Tuning, observed: Observed, now: datetime, deadlines: Deadlin
     action = _RULES[tuning.state](tuning, observed)
     if isinstance(action, DeleteEndpoint) and _kept(observed, now):
         return Finish(tuning.outcome or State.FAILED, endpoint_gone=False)
-    if not isinstance(action, _ALWAYS_DONE) and overdue(tuning, now, deadlines, patience=_patience(action)):
+    if isinstance(action, _ALWAYS_DONE):
+        return action
+    if overdue(_running_unseen(tuning, action), now, deadlines, patience=_patience(action)):
         return give_up(tuning, deadlines, getattr(action, "why", type(action).__name__))
     return action
 
 
-def overdue(tuning: Tuning, now: datetime, deadlines: Deadlines, patience: float = 1) -> bool:
+def deadline(tuning: Tuning, deadlines: Deadlines, patience: float = 1) -> datetime | None:
     limit = deadlines.get(tuning.state)
-    return limit is not None and now - tuning.state_since > limit * patience
+    return None if limit is None else tuning.watched_since + limit * patience
+
+
+def overdue(tuning: Tuning, now: datetime, deadlines: Deadlines, patience: float = 1) -> bool:
+    until = deadline(tuning, deadlines, patience)
+    return until is not None and now > until
 
 
 def give_up(tuning: Tuning, deadlines: Deadlines, why: str) -> CleanUp:
@@ -107,6 +114,12 @@ def give_up(tuning: Tuning, deadlines: Deadlines, why: str) -> CleanUp:
     if tuning.last_error:
         message += f"; last error: {tuning.last_error}"
     return CleanUp(State.FAILED, Reason("DeadlineExceeded", message))
+
+
+def _running_unseen(tuning: Tuning, action: Action) -> Tuning:
+    """A job costs money whether anybody looks at it or not: its deadline is that of its own running time."""
+    runs = tuning.state is State.TRAINING and isinstance(action, Wait)
+    return replace(tuning, unseen_seconds=0.0) if runs else tuning
 
 
 def _patience(action: Action) -> float:

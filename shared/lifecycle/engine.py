@@ -147,6 +147,7 @@ class Lifecycle:
     def _next(self, tuning: Tuning, now: datetime) -> Tuning:
         """The tuning after the one next action, or after the error that it met."""
         deadlines = stage_deadlines(self.settings)
+        tuning = tuning.looked_at(now)
         action: Action | None = None
         try:
             observed, record = self._observer.observe(tuning, now)

@@ -67,7 +67,7 @@ class SmokeStage:
             lifecycle.record(row, after, lifecycle.clock())
 
     def _next(self, tuning: Tuning, now: datetime) -> Tuning:
-        lifecycle = self.lifecycle
+        lifecycle, tuning = self.lifecycle, tuning.looked_at(now)
         try:
             observer = Observer(
                 lifecycle.arm, lifecycle.ledger, lifecycle.blobs, owner(lifecycle.settings.workspace_id)

@@ -11,7 +11,7 @@ import msgspec
 
 from shared import names
 from shared.idle.report import DRY_RUN
-from shared.lifecycle.decide import waiting_for_slot
+from shared.lifecycle.decide import deadline, waiting_for_slot
 from shared.lifecycle.engine import stage_deadlines
 from shared.lifecycle.examine import missing_splits
 from shared.lifecycle.intake import due
@@ -165,9 +165,9 @@ class Status:
     def _summary(self, tuning: Tuning, slots: JobSlots | None) -> dict[str, Any]:
         """With the place in the line as it is now, not as it was at the last look."""
         settings = self.lifecycle.settings
-        limit = stage_deadlines(settings).get(tuning.state)
+        until = deadline(tuning, stage_deadlines(settings))
         found = summary(tuning)
-        found["deadline"] = None if limit is None else (tuning.state_since + limit).isoformat()
+        found["deadline"] = None if until is None else until.isoformat()
         if slots is not None and tuning.state is State.QUEUED:
             found["waiting_for"] = waiting_for_slot(slots.seen_by(tuning, settings.max_active_jobs))
         return found

@@ -50,6 +50,9 @@ UNMARKED = "endpoint.unmarked"
 DELETING = "endpoint.deleting"
 """Events of history entries that tell of the endpoint, not of another state."""
 
+LATE = timedelta(minutes=5)
+"""A look that comes later than this after its time was kept from coming: messages lost, the app or its storage down."""
+
 MAX_NOTICES = 8
 """Entries of that kind that a history keeps, so that a model which is idle every night does not forget its training."""
 MAX_HISTORY = 60
@@ -180,6 +183,8 @@ class Tuning:
     """What the last look found that it has to wait for."""
     looks: int = 0
     """Looks at the running operation of this state, for the growing delay."""
+    unseen_seconds: float = 0.0
+    """Of the time in this state, what passed because a planned look came late: see `looked_at`."""
     trace: Trace | None = None
     history: tuple[HistoryEntry, ...] = ()
     published: int = 0
@@ -204,6 +209,18 @@ class Tuning:
         return self.wake_at.isoformat()
 
     @property
+    def watched_since(self) -> datetime:
+        """Where the deadline of its state begins: time in which nobody could do anything about it is left out."""
+        return self.state_since + timedelta(seconds=self.unseen_seconds)
+
+    def looked_at(self, now: datetime) -> Tuning:
+        """At the beginning of a look, which is to end in another `wake_at` or another state."""
+        late = now - self.wake_at
+        if late <= LATE or self.state not in UNFINISHED:
+            return self
+        return replace(self, unseen_seconds=self.unseen_seconds + late.total_seconds())
+
+    @property
     def last_seq(self) -> int:
         return self.history[-1].seq if self.history else 0
 
@@ -219,7 +236,7 @@ class Tuning:
     def moved(self, state: State, now: datetime, message: str, **changes: Any) -> Tuning:
         """In another state, to be looked at once more at once; the error and look counters start anew."""
         fresh: dict[str, Any] = {"errors": 0, "last_error": "", "looks": 0, "waiting_for": "", "wake_at": now}
-        fresh |= changes
+        fresh |= {"unseen_seconds": 0.0, **changes}
         return replace(self, state=state, state_since=now, **fresh).noted(now, message)
 
     def waiting(self, now: datetime, seconds: float, why: str = "") -> Tuning:

@@ -18,18 +18,17 @@ _DELAYS = frozenset(
         Kind.NAME_FORGOTTEN,
         Kind.SLOW,
         Kind.CLOCK_JUMP,
-        Kind.TIMER_SKIPPED,
         Kind.FORBIDDEN,
         Kind.REFUSED_FOR_LONG,
         Kind.STORAGE_OUT,
-        Kind.APP_DOWN,
         Kind.COPY_FAILS,
         Kind.ENDPOINT_DELETED,
         Kind.DEPLOYMENT_DELETED,
     }
 )
-"""What takes longer than a crash, a lost message and the next pass of `reconcile`: those alone end no tuning, unless
-pass after pass is left out."""
+"""What has an operation last longer than its deadline while somebody looks at it. Time in which nobody can look (the
+app is down, messages are lost, pass after pass of `reconcile` is left out) ends no tuning."""
+_OUTAGES = frozenset({Kind.APP_DOWN, Kind.TIMER_SKIPPED})
 _DEATHS = frozenset({Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.SLOW})
 
 FAULTS: Mapping[str, Set[Kind]] = {
@@ -45,7 +44,7 @@ FAULTS: Mapping[str, Set[Kind]] = {
     "CanaryFailed": frozenset({Kind.ANSWERS_BADLY, Kind.SCORE_SLOW, Kind.SCORE_GARBAGE}),
     "SmokeTestFailed": _BY_HAND | {Kind.SCORE_GARBAGE, Kind.SCORE_SLOW},
     "UnexpectedError": _DEATHS | {Kind.FORBIDDEN, Kind.REFUSED_FOR_LONG, Kind.STORAGE_OUT, Kind.APP_DOWN},
-    "PoisonMessage": _DEATHS | _DELAYS,
+    "PoisonMessage": _DEATHS | _DELAYS | _OUTAGES,
     "DeadlineExceeded": _DELAYS | {Kind.OVER_BUDGET},
     "UserError": _BY_HAND,
     "BadRequest": _BY_HAND | {Kind.SQUATTER},

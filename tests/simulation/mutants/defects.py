@@ -63,7 +63,7 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "deadlines are forgotten",
         f"{LIFECYCLE}/decide.py",
-        "return limit is not None and now - tuning.state_since > limit * patience",
+        "return until is not None and now > until",
         "return False",
     ),
     Defect(
