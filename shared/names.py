@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import datetime
+from functools import cache
 
 DATASETS = "datasets"
 TUNINGS = "tunings"
@@ -135,6 +136,7 @@ def report_page_blob(tuning: str) -> str:
     return f"{tuning}.html"
 
 
+@cache
 def owner(workspace_id: str) -> str:
     """Value of TAG_OWNER on everything that this workspace's droptune created."""
     return digest(workspace_id.lower(), length=8)

@@ -88,7 +88,7 @@ class Intake:
             return
         about = {DATASET: message.dataset, VERSION: message.version}
         with self.lifecycle.telemetry.work("dataset_settled", row.value.trace, about, sender=message.traceparent):
-            self._try_to_take(row, now)
+            self._try_to_take(replace(row, value=row.value.looked_at(now)), now)
 
     def _try_to_take(self, row: Versioned[DatasetVersion], now: datetime) -> None:
         message = row.value
@@ -119,7 +119,7 @@ class Intake:
             log.info("version %s/%s: poison message of revision %d is out of date", *_fields(message))
             return
         log.error("version %s/%s: %s", message.dataset, message.version, error)
-        self._tried(row, error)
+        self._tried(replace(row, value=row.value.looked_at(self.lifecycle.clock())), error)
 
     def wake(self, version: DatasetVersion, delay: float = 0) -> None:
         self.lifecycle.wake_ups.version(VersionMessage(version.dataset, version.version, version.revision), delay)

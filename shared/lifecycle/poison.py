@@ -91,6 +91,7 @@ class PoisonMessages:
 
     def _after(self, tuning: Tuning, error: PoisonMessageError, now: datetime) -> Tuning:
         log.error("tuning %s is %s: %s", tuning.id, tuning.state, error)
+        tuning = tuning.looked_at(now)
         if tuning.errors and overdue(tuning, now, stage_deadlines(self.lifecycle.settings), patience=2):
             return cleaning_up(tuning, State.FAILED, Reason("PoisonMessage", str(error)), now)
         after = self.lifecycle.unexpected(tuning, error, now)

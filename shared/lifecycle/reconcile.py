@@ -13,13 +13,13 @@ from shared.datasets.paths import parse_blob_name
 from shared.errors import DroptuneError, InvalidDatasetError
 from shared.lifecycle.awake_hours import is_to_be_woken
 from shared.lifecycle.intake import supported_files, unsupported_id
-from shared.lifecycle.records import EndpointRecord, EndpointStatus, VersionState
+from shared.lifecycle.records import DatasetVersion, EndpointRecord, EndpointStatus, VersionState
 from shared.lifecycle.standing import Situation
 from shared.lifecycle.tuning import State, Tuning
 from shared.lifecycle.waking import EndpointKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Iterable, Mapping
     from datetime import datetime
 
     from shared.blobs import UploadedFile
@@ -60,7 +60,8 @@ class Reconciler:
         slots_row = self.lifecycle.ledger.job_slots()  # before the tunings: see SlotKeeper.tidy
         rows = {row.value.id: row for row in self.lifecycle.ledger.tunings()}
         records = {row.value.dataset: row for row in self.lifecycle.ledger.endpoints()}
-        versions = self._uploads(rows, errors) + self._collecting(now, errors)
+        known = {(row.value.dataset, row.value.version): row.value for row in self.lifecycle.ledger.versions()}
+        versions = self._uploads(known, rows, errors) + self._collecting(known.values(), now, errors)
         tunings = self._tunings(rows, records, now, errors)
         endpoints = self._endpoints(rows, records, errors)
         slots = self._slots(slots_row, rows, errors)
@@ -72,9 +73,10 @@ class Reconciler:
         self.lifecycle.telemetry.states(Counter(row.value.state for row in rows.values()))
         return report
 
-    def _uploads(self, tunings: Container[str], errors: list[str]) -> int:
+    def _uploads(
+        self, known: Mapping[tuple[str, str], DatasetVersion], tunings: Container[str], errors: list[str]
+    ) -> int:
         """Versions in blob storage of which the ledger knows nothing, or something older."""
-        known = {(row.value.dataset, row.value.version): row.value for row in self.lifecycle.ledger.versions()}
         found: dict[tuple[str, str], list[UploadedFile]] = defaultdict(list)
         count = 0
         for blob in self.lifecycle.blobs.uploaded():
@@ -95,10 +97,10 @@ class Reconciler:
                 count += _guarded(partial(self.intake.version_changed, *key), errors)
         return count
 
-    def _collecting(self, now: datetime, errors: list[str]) -> int:
+    def _collecting(self, known: Iterable[DatasetVersion], now: datetime, errors: list[str]) -> int:
+        """One that was changed a moment ago is woken in vain: its message is of an old revision."""
         count = 0
-        for row in self.lifecycle.ledger.versions():
-            version = row.value
+        for version in known:
             if version.state is VersionState.COLLECTING and self._overdue(version.wake_at, now):
                 log.info("version %s/%s: overdue since %s", version.dataset, version.version, version.wake_at)
                 count += _guarded(partial(self.intake.wake, version), errors)

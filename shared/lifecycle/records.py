@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from shared.lifecycle.tuning import LATE
 from shared.telemetry.traces import Trace
 
 
@@ -36,6 +37,13 @@ class DatasetVersion:
     """When the first failed of the tries to take this revision."""
     trace: Trace | None = None
     """Of what is being collected; the tuning goes on with it."""
+
+    def looked_at(self, now: datetime) -> DatasetVersion:
+        """At the beginning of a try: if it comes late, the time in which nobody could try is not held against it."""
+        late = now - self.wake_at
+        if self.failing_since is None or late <= LATE:
+            return self
+        return replace(self, failing_since=self.failing_since + late)
 
 
 class EndpointStatus(StrEnum):

@@ -60,6 +60,7 @@ def functions() -> tuple[Function, ...]:
     )
 
 
+@functools.cache
 def triggered_by(kind: str) -> list[Function]:
     return [function for function in functions() if function.trigger["type"] == kind]
 
@@ -166,7 +167,9 @@ class Host:
 
     def look_at_queues(self) -> None:
         """To be called after anything that may have changed when a message becomes visible."""
-        for queue in self._listeners:
+        for queue in self.cloud.queues.changed():
+            if queue not in self._listeners:
+                continue
             soonest = self.cloud.queues.soonest(queue)
             if soonest is None:
                 continue
@@ -199,6 +202,7 @@ class Host:
         listener, function = self._listeners[queue]
         for message in listener.take(32):
             self._deliver(listener, function, message)
+        self.cloud.queues.look_again(queue)
         self.look_at_queues()
 
     def _deliver(self, listener: Listener, function: Function, message: Message) -> None:

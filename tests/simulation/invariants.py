@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -205,7 +205,8 @@ def only_what_is_idle_is_given_up(scene: Scene) -> Iterator[str]:
 def a_sleeping_endpoint_is_woken_once(scene: Scene) -> Iterator[str]:
     """I1, of deployments on demand: however many call, one begins it, and nobody begins it while it is under way."""
     for tuning in _tunings_of(scene):
-        for before, entry in pairwise(tuning.history):
+        recent = tuning.history[-_NEWS:] if scene.operation else tuning.history
+        for before, entry in pairwise(recent):
             if entry.message.startswith("woken by") and before.state not in ENDED:
                 yield f"{tuning.id} was woken while it was {before.state}"
 
@@ -337,6 +338,9 @@ _UNFINISHED = frozenset(State) - {
 _LONGEST_WAIT = timedelta(minutes=45)
 """The longest delay that the simulation's settings give, and two wrong clocks."""
 
+_NEWS = 8
+"""More entries than one write adds to a history."""
+
 MOST_MESSAGES = 600
 """More than a storm of wake-ups makes of six tunings."""
 
@@ -373,6 +377,7 @@ def number(invariant: Invariant) -> str:
     return (invariant.__doc__ or "")[:2]
 
 
+@cache
 def sentence(invariant: Invariant) -> str:
     return f"{number(invariant)} {invariant.__name__.replace('_', ' ')}"
 

@@ -51,8 +51,7 @@ class Judge(logging.Handler):
                 self._at[moment].append(invariant)
 
     def before(self, operation: str, of: str, who: Invocation | None) -> None:
-        for invariant in self._at.get(f"before {operation}", ()):
-            self._check(invariant, self._scene(operation, of, who))
+        self._check(f"before {operation}", operation, of, who)
 
     def after(self, operation: str, of: str, who: Invocation | None) -> None:
         if who is not None:
@@ -65,19 +64,17 @@ class Judge(logging.Handler):
             self._scores |= {key: list(scores[key]) for key in scores if key.startswith(f"{of}?")}
         elif operation == "ledger.put" and who is not None and who.function in RETIRING:
             self._note_decision(of)
-        for invariant in self._at.get(f"after {operation}", ()):
-            self._check(invariant, self._scene(operation, of, who))
+        self._check(f"after {operation}", operation, of, who)
 
     def finished(self, who: Invocation, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, DroptuneError):
             self._violated(UNFORESEEN, f"{who.name} raised {type(error).__name__}: {error}")
         if error is None and who.function in TOLD:
-            for invariant in self._at["ended"]:
-                self._check(invariant, self._scene("ended", who.name, who))
+            self._check("ended", "ended", who.name, who)
 
     def at_the_end(self) -> None:
-        for invariant in MOMENTS:
-            self._check(invariant, self._scene("", "", None))
+        self._at[""] = list(MOMENTS)
+        self._check("", "", "", None)
 
     def emit(self, record: logging.LogRecord) -> None:
         who = self._world.running
@@ -89,11 +86,16 @@ class Judge(logging.Handler):
         if error is not None and not isinstance(error, DroptuneError | AzureError):
             self._violated(UNFORESEEN, f"{type(error).__name__}: {error}")
 
-    def _check(self, invariant: Invariant, scene: Scene) -> None:
-        name = sentence(invariant)
-        self.checks[name] += 1
-        for detail in invariant(scene):
-            self._violated(name, detail)
+    def _check(self, moment: str, operation: str, of: str, who: Invocation | None) -> None:
+        invariants = self._at.get(moment)
+        if not invariants:
+            return
+        scene = self._scene(operation, of, who)
+        for invariant in invariants:
+            name = sentence(invariant)
+            self.checks[name] += 1
+            for detail in invariant(scene):
+                self._violated(name, detail)
 
     def _violated(self, name: str, detail: str) -> None:
         """The first one counts. Raised in the world, not into the app, which may catch it."""

@@ -158,7 +158,7 @@ class People:
             )
             return
         if kind is Kind.STORM_OF_LOOKS:
-            self._storm(10 + which % 30)
+            self._storm(8 + which % 13)
             return
         if kind is Kind.SQUATTER:
             self._squat(DATASETS[which % len(DATASETS)], in_this_workspace=which % 5 > 1)

@@ -113,7 +113,7 @@ def draw_plan(seed: int) -> Plan:
         canary_promote_undecided=canary.chance(0.3),
         monthly_budget=0.0 if profile == CALM else Dice(seed, "budget").choice((0.0,) * 6 + (1000.0, 1000.0, 40.0)),
         cloud_events=dice.chance(0.5),
-        faults_end=timedelta(hours=dice.choice((3, 5, 8))),
+        faults_end=timedelta(hours=dice.choice((2, 4, 6))),
         steps=draw_steps(dice, calm=profile == CALM),
     )
 

@@ -53,14 +53,14 @@ SETTINGS = Settings(
     smoke_concurrency=1,
     smoke_run_seconds=5,
     budget_deadline_hours=5,
-    idle_after_minutes=60,
-    idle_grace_minutes=30,
-    orphan_grace_minutes=30,
-    poll_seconds=30,
-    poll_max_seconds=180,
+    idle_after_minutes=45,
+    idle_grace_minutes=20,
+    orphan_grace_minutes=20,
+    poll_seconds=60,
+    poll_max_seconds=300,
     idle_dry_run=False,
     idle_cleanup_schedule="0 */30 * * * *",
-    reconcile_schedule="0 */15 * * * *",
+    reconcile_schedule="0 */25 * * * *",
 )
 """Shorter windows and deadlines than the defaults: a schedule is to see the end of all of them. Fewer looks while
 nothing happens: each is like the one before, and more schedules are worth more."""
@@ -184,11 +184,11 @@ class _Simulation:
             and ours <= kept
             and all(job.ended for job in truth.cloud.jobs.all.values())
             and all(version.state == "taken" for version in truth.versions())
-            and not truth.unnoticed_uploads()
             and all(self._stays(tuning, ours & kept) for tuning in truth.tunings())
             and not any(endpoint.state.endswith("ing") for endpoint in truth.our_endpoints().values())
             and not unsettled(truth, truth.costs())
-            and not any(truth.cloud.queues.waiting(queue) for queue in truth.cloud.queues.names())
+            and not any(truth.cloud.queues.count(queue) for queue in truth.cloud.queues.names())
+            and not truth.unnoticed_uploads()
         )
 
     @staticmethod

@@ -66,6 +66,7 @@ class Scheduler:
         self._seconds = 0.0
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
+        self._end = 0.0
 
     def after(self, seconds: float, happen: Callable[[], None]) -> None:
         self._push(self._seconds + max(0.0, seconds), happen)
@@ -73,20 +74,30 @@ class Scheduler:
     def at(self, when: datetime, happen: Callable[[], None]) -> None:
         self._push(max((when - self.start).total_seconds(), self._seconds), happen)
 
+    def pass_by(self, seconds: float) -> bool:
+        """Whether so much time could pass at once, because nothing is due before: whoever asked need not pause."""
+        then = self._seconds + seconds
+        if then > self._end or (self._due and self._due[0][0] <= then):
+            return False
+        self._go_to(then)
+        return True
+
     def run(self, until: datetime, enough: Callable[[], bool]) -> None:
         """Let time go by; `enough` is asked after everything that happened."""
-        end = (until - self.start).total_seconds()
+        end = self._end = (until - self.start).total_seconds()
         due = self._due
         while due and due[0][0] <= end:
             seconds, _, happen = heapq.heappop(due)
-            if seconds > self._seconds:
-                self._seconds = seconds
-                self.time = self.start + timedelta(seconds=seconds)
+            self._go_to(seconds)
             happen()
             if enough():
                 return
-        self._seconds = max(self._seconds, end)
-        self.time = max(self.time, until)
+        self._go_to(end)
+
+    def _go_to(self, seconds: float) -> None:
+        if seconds > self._seconds:
+            self._seconds = seconds
+            self.time = self.start + timedelta(seconds=seconds)
 
     def _push(self, seconds: float, happen: Callable[[], None]) -> None:
         self._count += 1

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from shared.azureml.resources import BaseModel
+from shared.errors import TransientError
 from shared.lifecycle.tuning import State
 from tests.simulation.test_calm_day import SETTINGS, Day
+from tests.simulation.twins.sdk import SdkTwin
 from tests.simulation.twins.world import Fate, Happening, Outcome
 
 OUTAGE = 6 * 3600.0
@@ -55,3 +58,24 @@ def test_a_job_costs_money_whether_anybody_looks_or_not() -> None:
     day.world.advance(SETTINGS.training_deadline_hours * 3600)
     day.pass_by(60)
     assert day.tuning("chats").state is State.FAILED
+
+
+def test_a_try_to_take_a_version_that_comes_late_is_not_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first try failed, then nobody could try for longer than the deadline, and the second one failed as well."""
+    day, read = Day(), SdkTwin.base_model
+    tries: list[str] = []
+
+    def refused_twice(sdk: SdkTwin, name: str, version: str) -> BaseModel:
+        tries.append(name)
+        if len(tries) <= 2:
+            raise TransientError("no answer in time")
+        return read(sdk, name, version)
+
+    monkeypatch.setattr(SdkTwin, "base_model", refused_twice)
+    day.upload("chats", "v1")
+    while not tries:
+        day.pass_by(1)
+    day.world.advance(OUTAGE)
+    day.pass_by(A_DAY)
+    assert len(tries) == 3
+    assert State.LIVE in [entry.state for entry in day.tuning("chats").history]

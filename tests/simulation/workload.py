@@ -126,31 +126,31 @@ class _Steps:
 def draw_steps(dice: Dice, *, calm: bool) -> tuple[Step, ...]:
     """`calm`: good files and users only."""
     steps = _Steps(dice)
-    for dataset in DATASETS[: dice.choice((1, 1, 2))]:
+    for dataset in DATASETS[: dice.choice((1, 1, 1, 2))]:
         start = dice.between(0, 30 * MINUTE)
-        for number in range(dice.choice((1, 2, 2, 3))):
+        for number in range(dice.choice((1, 1, 2, 3))):
             steps.version(dataset, f"v{number + 1}", start, calm=calm)
             start += dice.choice((0.0, 2 * MINUTE, 40 * MINUTE, 100 * MINUTE))
         if dice.chance(0.7):
-            every = dice.choice((MINUTE, 7 * MINUTE, 25 * MINUTE))
+            every = dice.choice((2 * MINUTE, 7 * MINUTE, 25 * MINUTE))
             steps.add(dice.between(HOUR, 4 * HOUR), Calls(dataset, dice.between(0.5 * HOUR, 4 * HOUR), every))
     if not calm:
         for kind in OPERATIONS:
             if dice.chance(0.15):
                 first = 0.0 if kind is Kind.SQUATTER else HOUR
-                steps.add(dice.between(first, 7 * HOUR), Operate(kind, dice.below(1000)))
+                steps.add(dice.between(first, 5 * HOUR), Operate(kind, dice.below(1000)))
         for _ in range(dice.choice((0, 0, 0, 4))):
             steps.add(dice.between(0.5 * HOUR, 5 * HOUR), Strange(dice.below(1000)))
     if dice.chance(0.3):
         steps.add(dice.between(HOUR, 5 * HOUR), Look())
     for kind in () if calm else (Kind.ORPHANED, Kind.CHANGED_BY_HAND):
         if dice.chance(0.15):
-            steps.add(dice.between(HOUR, 7 * HOUR), Operate(kind, dice.below(1000)))
+            steps.add(dice.between(HOUR, 5 * HOUR), Operate(kind, dice.below(1000)))
     if dice.chance(0.5):
-        every = dice.choice((MINUTE, 7 * MINUTE, 40 * MINUTE))
-        users = CallsThroughTheGateway(dice.choice(DATASETS), dice.between(0.5 * HOUR, 3 * HOUR), every)
-        steps.add(dice.between(HOUR, 6 * HOUR), users)
+        every = dice.choice((2 * MINUTE, 7 * MINUTE, 40 * MINUTE))
+        users = CallsThroughTheGateway(dice.choice(DATASETS), dice.between(0.5 * HOUR, 2 * HOUR), every)
+        steps.add(dice.between(HOUR, 4 * HOUR), users)
     for kind in (Kind.PUT_TO_SLEEP, Kind.WOKEN) if not calm else ():
         if dice.chance(0.2):
-            steps.add(dice.between(2 * HOUR, 7 * HOUR), Operate(kind, dice.below(1000)))
+            steps.add(dice.between(2 * HOUR, 5 * HOUR), Operate(kind, dice.below(1000)))
     return tuple(sorted(steps.found, key=lambda step: (step.at, step.id)))

@@ -79,6 +79,8 @@ class SimulatedWorld:
         self.fates = Fates(plan.seed, injector, START + plan.calm_after)
         self.outages = Outages()
         self.running: Invocation | None = None
+        self._alone = False
+        """Whether what runs was resumed: who started it has nothing else to do at this moment."""
         self.writes: list[str] = []
         """Where in the schedule the app wanted to change something."""
         self.crashed: Callable[[Instance], None] = lambda instance: None
@@ -143,6 +145,7 @@ class SimulatedWorld:
 
         who.task = Task(code, over)
         who.instance.running.add(who)
+        self._alone = False
         self._go_on(who)
 
     def crash(self, instance: Instance) -> None:
@@ -205,9 +208,15 @@ class SimulatedWorld:
 
     def _pause(self, who: Invocation, seconds: float) -> None:
         assert who.task is not None, "only what was started pauses"
+        if self._alone and self.scheduler.pass_by(seconds):
+            return
         self.running = None
-        self.scheduler.after(seconds, lambda: self._go_on(who))
+        self.scheduler.after(seconds, lambda: self._resume(who))
         who.task.pause()
+
+    def _resume(self, who: Invocation) -> None:
+        self._alone = True
+        self._go_on(who)
 
     def _go_on(self, who: Invocation) -> None:
         if who.task is None or who.task.dead:

@@ -384,8 +384,8 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "reconcile does not look for uploads of which no event came",
         f"{LIFECYCLE}/reconcile.py",
-        "self._uploads(rows, errors) + self._collecting(now, errors)",
-        "self._collecting(now, errors)",
+        "self._uploads(known, rows, errors) + self._collecting(known.values(), now, errors)",
+        "self._collecting(known.values(), now, errors)",
     ),
     Defect(
         "reconcile does not look for overdue tunings",

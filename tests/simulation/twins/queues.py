@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from shared import names
 from shared.lifecycle.queues import VersionMessage, WakeUps
@@ -22,8 +23,7 @@ class LeaseLostError(Exception):
     """The receipt is an old one, or the message is gone: somebody else has it, or had it."""
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """`body` is the content after base64. `receipt` is who may change or delete it; it is new at every change."""
 
     id: str
@@ -42,6 +42,7 @@ class Queues:
         self._world = world
         self._messages: dict[str, dict[str, Message]] = {name: {} for name in names.QUEUES}
         self._numbers = itertools.count(1)
+        self._changed = set(self._messages)
 
     def names(self) -> list[str]:
         return list(self._messages)
@@ -49,6 +50,16 @@ class Queues:
     def waiting(self, queue: str) -> list[Message]:
         """All messages, also those that are hidden; the next one to become visible first."""
         return sorted(self._messages.get(queue, {}).values(), key=lambda item: (item.visible_at, item.id))
+
+    def changed(self) -> list[str]:
+        """Queues in which something changed since this was asked last."""
+        found = sorted(self._changed)
+        self._changed.clear()
+        return found
+
+    def look_again(self, queue: str) -> None:
+        """Count the queue among the changed ones."""
+        self._changed.add(queue)
 
     def soonest(self, queue: str) -> datetime | None:
         """When the next message of the queue becomes visible."""
@@ -63,28 +74,32 @@ class Queues:
         visible_at = now + timedelta(seconds=min(max(0, round(delay)), LONGEST_DELAY))
         message = Message(f"{next(self._numbers):08d}", queue, body, now, visible_at)
         self._messages.setdefault(queue, {})[message.id] = message
+        self._changed.add(queue)
         return message
 
     def receive(self, queue: str, count: int = 1, lease: float = LEASE) -> list[Message]:
         """At most so many of those that are visible, hidden from others for `lease` seconds."""
         now = self._world.now()
         visible = [message for message in self.waiting(queue) if message.visible_at <= now][:count]
-        return [self._change(replace(m, dequeue_count=m.dequeue_count + 1), lease) for m in visible]
+        return [self._change(message, lease, message.dequeue_count + 1) for message in visible]
 
     def extend(self, message: Message, seconds: float) -> Message:
         """Hidden for so long from now; 0 shows it at once. Raises LeaseLostError."""
         self._require(message)
-        return self._change(message, seconds)
+        return self._change(message, seconds, message.dequeue_count)
 
     def delete(self, message: Message) -> None:
         """Raises LeaseLostError."""
         self._require(message)
         del self._messages[message.queue][message.id]
+        self._changed.add(message.queue)
 
-    def _change(self, message: Message, seconds: float) -> Message:
+    def _change(self, message: Message, seconds: float, dequeue_count: int) -> Message:
         visible_at = self._world.now() + timedelta(seconds=seconds)
-        changed = replace(message, visible_at=visible_at, receipt=f"r{next(self._numbers)}")
+        receipt = f"r{next(self._numbers)}"
+        changed = message._replace(visible_at=visible_at, receipt=receipt, dequeue_count=dequeue_count)
         self._messages[message.queue][message.id] = changed
+        self._changed.add(message.queue)
         return changed
 
     def _require(self, message: Message) -> None:
