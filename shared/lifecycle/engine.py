@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_SPREAD_SECONDS = 12
+"""Over which those who lost a race come again: more than the host takes from a queue at a time."""
 MAX_UNEXPECTED_ERRORS = 5
 """Unexpected errors in a row that are tried again; then the tuning fails with the last of them."""
 
@@ -87,8 +89,8 @@ class Lifecycle:
 
         A planned look after which another one was planned is dropped: else every hint, doubled message and pass of
         `reconcile` would start one more chain of looks beside those that are under way. If the later one is past as
-        well, whoever planned it may have died before sending its message. Raises TransientError only when the ledger
-        or the queue can not be reached: the message comes back then.
+        well, whoever planned it may have died before sending its message. Raises TransientError when the ledger
+        or the queue can not be reached, and any error about a tuning that ended: the message comes back then.
         """
         row = self.ledger.tuning(tuning_id)
         if row is None:
@@ -139,39 +141,50 @@ class Lifecycle:
 
         One more look is enough for all who lost: it is the winner's planned one, only earlier, so that the first of
         them makes it and the others are dropped. Looks out of turn would keep losing to each other, and double with
-        each message that comes back.
+        each message that comes back; so would those that come at the same moment again.
         """
         row = self.ledger.tuning(tuning_id)
-        self.wake_ups.tuning(tuning_id, delay=1, due="" if row is None else row.value.due)
+        delay = 1 + self.clock().microsecond % _SPREAD_SECONDS
+        self.wake_ups.tuning(tuning_id, delay, due="" if row is None else row.value.due)
 
     def _next(self, tuning: Tuning, now: datetime) -> Tuning:
-        """The tuning after the one next action, or after the error that it met."""
-        deadlines = stage_deadlines(self.settings)
+        """The tuning after the one next action, or after the error that it met. One that ended stays as it ended: the
+        error is raised, so that the host has it looked at a few times more.
+        """
         tuning = tuning.looked_at(now)
         action: Action | None = None
         try:
             observed, record = self._observer.observe(tuning, now)
             self._tell_the_books(tuning, observed, now)
-            action = decide(tuning, observed, now, deadlines)
+            action = decide(tuning, observed, now, stage_deadlines(self.settings))
             if not isinstance(action, Nothing):
                 log.info("tuning %s is %s: %s", tuning.id, tuning.state, action)
             return self._performer.perform(action, tuning, observed, record, now)
-        except RaceLostError as error:
-            log.info("tuning %s: %s", tuning.id, error)
-            return tuning.waiting(now, 1)
-        except TransientError as error:
-            if action is None and overdue(tuning, now, deadlines, patience=2):
-                blind = give_up(tuning, deadlines, f"nothing can be seen: {error}")
-                return cleaning_up(tuning, blind.outcome, blind.reason, now)
-            log.info("tuning %s is %s: later: %s", tuning.id, tuning.state, error)
-            delay = max(error.retry_after, self._performer.patience(tuning))
-            return replace(tuning.waiting(now, delay), last_error=str(error)[:500])
-        except PermanentError as error:
-            log.warning("tuning %s is %s: for good: %s", tuning.id, tuning.state, error)
-            return self._failed(tuning, Reason(error.code, error.message), now)
         except Exception as error:
-            log.exception("tuning %s is %s: unexpected error number %d", tuning.id, tuning.state, tuning.errors + 1)
-            return self.unexpected(tuning, error, now)
+            if tuning.ended:
+                raise
+            return self._after_error(tuning, error, now, blind=action is None)
+
+    def _after_error(self, tuning: Tuning, error: Exception, now: datetime, *, blind: bool) -> Tuning:
+        """`blind`: nothing was seen, so that nothing was decided either."""
+        match error:
+            case RaceLostError():
+                log.info("tuning %s: %s", tuning.id, error)
+                return tuning.waiting(now, 1)
+            case TransientError():
+                deadlines = stage_deadlines(self.settings)
+                if blind and overdue(tuning, now, deadlines, patience=2):
+                    end = give_up(tuning, deadlines, f"nothing can be seen: {error}")
+                    return cleaning_up(tuning, end.outcome, end.reason, now)
+                log.info("tuning %s is %s: later: %s", tuning.id, tuning.state, error)
+                delay = max(error.retry_after, self._performer.patience(tuning))
+                return replace(tuning.waiting(now, delay), last_error=str(error)[:500])
+            case PermanentError():
+                log.warning("tuning %s is %s: for good: %s", tuning.id, tuning.state, error)
+                return self._failed(tuning, Reason(error.code, error.message), now)
+        number = tuning.errors + 1
+        log.error("tuning %s is %s: unexpected error number %d", tuning.id, tuning.state, number, exc_info=error)
+        return self.unexpected(tuning, error, now)
 
     def _tell_the_books(self, tuning: Tuning, observed: Observed, now: datetime) -> None:
         """Before anything is done about it: what is deleted next must have been in them."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from shared import names
 from shared.costs.months import Month
 from shared.costs.records import CostRecord, Kind
 from shared.costs.report import CostReport
+from shared.lifecycle.tuning import Tuning
 from tests.simulation.faults import Kind as Fault
 from tests.simulation.truth import Truth
 from tests.simulation.twins.endpoints import Lifetime
@@ -114,21 +115,32 @@ def _wrong_end(record: CostRecord, ended: datetime | None, struck: Set[Fault]) -
     return ""
 
 
-def beyond_the_budget(truth: Truth, endpoint: str, now: datetime) -> Iterator[str]:
-    """When a deployment began on `endpoint`: what deployments cost this month, and will if nothing changes.
+def beyond_the_budget(truth: Truth, tuning: Tuning, now: datetime) -> Iterator[str]:
+    """When a tuning's deployment began: what deployments cost this month, and will if nothing changes.
 
-    Each dataset ends up with one; jobs cost as well, but do not run on. The rest is what the clocks may be wrong by,
-    and what the old deployment of a dataset costs while the new one comes up.
+    Left out is what an operator has allowed beyond the budget since the tuning took its part of it. Each dataset ends
+    up with one; jobs cost as well, but do not run on. The rest is what the clocks may be wrong by, and what the old
+    deployment of a dataset costs while the new one comes up.
     """
     settings, price = truth.settings, truth.cloud.prices.hourly[truth.settings.inference_instance_type]
     rest = (Month.of(now).end - now) / HOUR
     running: dict[str, int] = {}
     spent = 0.0
+    allowed_since = {other.id for other in truth.tunings() if _allowed(other) >= tuning.state_since}
     for life in lifetimes(truth):
+        if life.tags[names.TAG_TUNING] in allowed_since:
+            continue
         spent += ((life.ended or now) - life.begun) / HOUR * life.instance_count * price
         if life.ended is None:
             dataset = life.tags[names.TAG_DATASET]
             running[dataset] = max(running.get(dataset, 0), life.instance_count)
     total = spent + sum(running.values()) * price * rest
     if total > settings.monthly_budget + _SLACK:
-        yield f"with the deployment on {endpoint} the month comes to {total:.0f} of {settings.monthly_budget:.0f}"
+        yield f"with the deployment of {tuning.id} the month comes to {total:.0f} of {settings.monthly_budget:.0f}"
+
+
+def _allowed(tuning: Tuning) -> datetime:
+    """When an operator allowed its deployment; long ago if nobody did."""
+    if not tuning.budget_exempt:
+        return datetime.min.replace(tzinfo=UTC)
+    return next(entry.at for entry in reversed(tuning.history) if "beyond the month's budget" in entry.message)

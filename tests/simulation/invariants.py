@@ -317,7 +317,7 @@ def no_deployment_begins_beyond_the_budget(scene: Scene) -> Iterator[str]:
         return
     tuning = scene.truth.tuning(scene.who.of)
     if tuning is not None and not tuning.budget_exempt:
-        yield from accounts.beyond_the_budget(scene.truth, scene.of.partition("/")[0], scene.now)
+        yield from accounts.beyond_the_budget(scene.truth, tuning, scene.now)
 
 
 def nothing_is_dropped_in_silence(scene: Scene) -> Iterator[str]:

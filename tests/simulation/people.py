@@ -158,7 +158,7 @@ class People:
             )
             return
         if kind is Kind.STORM_OF_LOOKS:
-            self._storm(8 + which % 13)
+            self._storm(size_of_storm(which))
             return
         if kind is Kind.SQUATTER:
             self._squat(DATASETS[which % len(DATASETS)], in_this_workspace=which % 5 > 1)
@@ -306,3 +306,8 @@ class People:
             self.world.trace.note("people", f"refused: {error}")
             return False
         return True
+
+
+def size_of_storm(which: int) -> int:
+    """Hints for every tuning, and as many copies of its planned look."""
+    return 10 + which % 30

@@ -7,29 +7,31 @@ import itertools
 import pytest
 
 from tests.simulation.faults import Fault, Kind
+from tests.simulation.people import size_of_storm
 from tests.simulation.plan import Plan, draw_plan
 from tests.simulation.schedule import Selection, run
-from tests.simulation.workload import Operate
+from tests.simulation.workload import Operate, Step
 
-LONGEST_STORM = 40
-EFFECTS_OF_A_LOOK = 10
-
-
-def storms(plan: Plan) -> list[str]:
-    return [step.id for step in plan.steps if isinstance(step.deed, Operate) and step.deed.kind is Kind.STORM_OF_LOOKS]
+EFFECTS_OF_A_MESSAGE = 30
+"""Three looks: where calls take many seconds, those of one poll of the queue lose to each other a second time."""
 
 
-SEEDS = list(itertools.islice((seed for seed in range(1, 1000) if storms(draw_plan(seed))), 5))
+def storms(plan: Plan) -> list[Step]:
+    return [step for step in plan.steps if isinstance(step.deed, Operate) and step.deed.kind is Kind.STORM_OF_LOOKS]
+
+
+SEEDS = list(itertools.islice((seed for seed in range(1, 1000) if storms(draw_plan(seed))), 24))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_storm_of_wake_ups_is_over_after_one_look_for_each(seed: int) -> None:
+def test_a_storm_of_wake_ups_is_soon_over(seed: int) -> None:
     plan = draw_plan(seed)
     uploads = frozenset(step.id for step in plan.steps if step.id.endswith("upload"))
     calm = run(seed, Selection(frozenset(), uploads))
     (storm,) = storms(plan)
-    stormy = run(seed, Selection(frozenset({Fault(Kind.STORM_OF_LOOKS, storm)}), uploads | {storm}))
+    stormy = run(seed, Selection(frozenset({Fault(Kind.STORM_OF_LOOKS, storm.id)}), uploads | {storm.id}))
     assert stormy.violation is None
     assert stormy.ends == calm.ends
-    tunings = sum(stormy.ends.values())
-    assert stormy.effects - calm.effects < tunings * 2 * LONGEST_STORM * EFFECTS_OF_A_LOOK
+    assert isinstance(storm.deed, Operate)
+    messages = sum(stormy.ends.values()) * 2 * size_of_storm(storm.deed.which)
+    assert stormy.effects - calm.effects < messages * EFFECTS_OF_A_MESSAGE

@@ -88,6 +88,8 @@ OPERATIONS = (
     Kind.STORM_OF_LOOKS,
     Kind.CANCELED,
 )
+STORMS = 0.06
+"""Rarer than the rest: each costs as many looks as all else in a schedule."""
 UNSUPPORTED = ("v1/readme.txt", "loose.jsonl", "v1/../v2/train_sft.jsonl")
 
 
@@ -136,7 +138,7 @@ def draw_steps(dice: Dice, *, calm: bool) -> tuple[Step, ...]:
             steps.add(dice.between(HOUR, 4 * HOUR), Calls(dataset, dice.between(0.5 * HOUR, 4 * HOUR), every))
     if not calm:
         for kind in OPERATIONS:
-            if dice.chance(0.15):
+            if dice.chance(STORMS if kind is Kind.STORM_OF_LOOKS else 0.15):
                 first = 0.0 if kind is Kind.SQUATTER else HOUR
                 steps.add(dice.between(first, 5 * HOUR), Operate(kind, dice.below(1000)))
         for _ in range(dice.choice((0, 0, 0, 4))):

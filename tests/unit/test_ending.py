@@ -7,10 +7,10 @@ from typing import Any, NoReturn
 
 import pytest
 
-from shared.errors import PermanentError
+from shared.errors import DroptuneError, PermanentError, TransientError
 from shared.lifecycle.ledger import Versioned
 from shared.lifecycle.records import EndpointRecord, EndpointStatus
-from shared.lifecycle.tuning import State
+from shared.lifecycle.tuning import ENDED, State
 from tests.simulation.test_calm_day import Day
 from tests.simulation.twins.arm import ArmTwin
 from tests.simulation.twins.tables import LedgerTwin
@@ -57,6 +57,25 @@ def test_any_other_is_cleaned_up(day: Day, monkeypatch: pytest.MonkeyPatch) -> N
     assert (after.state, after.outcome) == (State.CLEANING_UP, State.FAILED)
     assert after.reason is not None
     assert after.reason.code == "UserError"
+
+
+@pytest.mark.parametrize("error", [PermanentError("UserError", "no"), TransientError("later"), DroptuneError("odd")])
+@pytest.mark.parametrize("state", sorted(ENDED))
+def test_a_failed_look_at_what_ended_changes_nothing(
+    day: Day, state: State, error: DroptuneError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is the host's, which has the message seen again."""
+    put(day, state)
+    before = day.tuning("chats")
+
+    def fail(*_: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(ArmTwin, "get_endpoint", fail)
+    for _ in range(7):
+        with pytest.raises(DroptuneError):
+            day.services.lifecycle.advance(before.id)
+    assert day.tuning("chats") == before
 
 
 def test_an_endpoint_is_closed_to_others_before_it_is_deleted(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:

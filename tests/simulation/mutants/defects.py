@@ -21,12 +21,12 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "a lost race for an endpoint record is taken for won",
         f"{LIFECYCLE}/engine.py",
-        "        except RaceLostError as error:\n"
-        '            log.info("tuning %s: %s", tuning.id, error)\n'
-        "            return tuning.waiting(now, 1)",
-        "        except RaceLostError as error:\n"
-        '            log.info("tuning %s: %s", tuning.id, error)\n'
-        "            return tuning.moved(State.LIVE, now, str(error))",
+        "            case RaceLostError():\n"
+        '                log.info("tuning %s: %s", tuning.id, error)\n'
+        "                return tuning.waiting(now, 1)",
+        "            case RaceLostError():\n"
+        '                log.info("tuning %s: %s", tuning.id, error)\n'
+        "                return tuning.moved(State.LIVE, now, str(error))",
     ),
     Defect(
         "the wake-up is sent before the row is recorded, and not after",
@@ -59,6 +59,18 @@ DEFECTS: tuple[Defect, ...] = (
         "if tuning.state is State.CLEANING_UP:\n"
         "            return tuning.moved(State.FAILED, now, reason.message)\n"
         "        if tuning.state is not State.LIVE:",
+    ),
+    Defect(
+        "a failed look at what ended ends it anew",
+        f"{LIFECYCLE}/engine.py",
+        "            if tuning.ended:\n                raise\n",
+        "",
+    ),
+    Defect(
+        "time in which nobody could look counts against the deadline",
+        f"{LIFECYCLE}/tuning.py",
+        "if late <= LATE or self.state not in UNFINISHED:",
+        "if True:",
     ),
     Defect(
         "deadlines are forgotten",
@@ -274,8 +286,8 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "who loses a race looks once more out of turn",
         f"{LIFECYCLE}/engine.py",
-        'self.wake_ups.tuning(tuning_id, delay=1, due="" if row is None else row.value.due)',
-        "self.wake_ups.tuning(tuning_id, delay=1)",
+        'self.wake_ups.tuning(tuning_id, delay, due="" if row is None else row.value.due)',
+        "self.wake_ups.tuning(tuning_id, delay)",
     ),
     Defect(
         "nobody looks at a live tuning whose endpoint is gone",
