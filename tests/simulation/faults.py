@@ -134,7 +134,9 @@ class Injector:
 
     def retract(self) -> None:
         """The last one met nothing that it could have harmed."""
-        self.struck.pop()
+        kind = self.struck.pop().kind
+        if all(fault.kind is not kind for fault in self.struck):
+            self.kinds.discard(kind)
 
     def _note(self, kind: Kind, where: str) -> bool:
         self.struck.append(Fault(kind, where))

@@ -1,4 +1,4 @@
-"""The simulation itself, and a campaign of SIMULATION_SEEDS schedules (500 unless it says otherwise)."""
+"""The simulation itself, and a campaign of SIMULATION_SEEDS schedules (1,000 unless it says otherwise)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.simulation.plan import draw_plan
 from tests.simulation.schedule import Selection, run
 from tests.simulation.shrink import shrink
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "500"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "1000"))
 BUSY = 1
 """A seed whose schedule has every kind of fault that is drawn."""
 
