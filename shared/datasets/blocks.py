@@ -28,6 +28,9 @@ class Block:
     first_line: int
     offset: int
     lines: list[memoryview]
+    run: memoryview
+    """All lines but the first `apart` as they lie one after another: to be decoded at once."""
+    apart: int = 0
 
     def offsets(self) -> list[int]:
         """Where the lines begin, and where the last one ends."""
@@ -35,7 +38,7 @@ class Block:
 
     def line_by_line(self) -> Iterator[Block]:
         for index, (line, offset) in enumerate(zip(self.lines, self.offsets(), strict=False)):
-            yield Block(self.first_line + index, offset, [line])
+            yield Block(self.first_line + index, offset, [line], line)
 
     def digests(self) -> bytes:
         """The lines' digests, one after another."""
@@ -65,7 +68,7 @@ def split_blocks(
     for chunk in chunks:
         lines: list[memoryview] = []
         # Of this chunk; before it where the first line began in the chunk before.
-        begin = end = 0
+        begin = end = apart = 0
         if cut.size:
             end = chunk.find(b"\n") + 1 or len(chunk)
             cut.add(chunk[:end])
@@ -76,9 +79,9 @@ def split_blocks(
                 yield taken
                 line, offset, begin = line + 1, offset + cut.size, end
             else:
-                lines, begin = taken.lines, end - cut.size
+                lines, begin, apart = taken.lines, end - cut.size, 1
             cut = _CutLine(max_line_bytes)
-        view, find = memoryview(chunk), chunk.find
+        view, find, run = memoryview(chunk), chunk.find, end
         while following := find(b"\n", end) + 1:
             lines.append(view[end:following])
             if following - begin < block_bytes:
@@ -88,16 +91,17 @@ def split_blocks(
             if following - end - 1 > max_line_bytes:
                 overlong = lines.pop()
                 if lines:
-                    yield Block(line, offset, lines)
+                    yield Block(line, offset, lines, view[run:end], apart)
                 line, offset = line + len(lines), offset + end - begin
                 yield OverlongLine(line, offset, len(overlong) - 1, line_digest(overlong))
                 line, offset = line + 1, offset + len(overlong)
             else:
-                yield Block(line, offset, lines)
+                yield Block(line, offset, lines, view[run:following], apart)
                 line, offset = line + len(lines), offset + following - begin
-            begin, end, lines = following, following, []
+            begin = end = run = following
+            lines, apart = [], 0
         if lines:
-            yield Block(line, offset, lines)
+            yield Block(line, offset, lines, view[run:end], apart)
             line, offset = line + len(lines), offset + end - begin
         cut.add(chunk[end:])
     if cut.size:
@@ -133,7 +137,8 @@ class _CutLine:
     def take(self, line: int, offset: int) -> Block | OverlongLine:
         if self._length > self._max_bytes:
             return OverlongLine(line, offset, self._length, self._dropped.digest())
-        return Block(line, offset, [memoryview(bytes(self._kept))])
+        kept = memoryview(bytes(self._kept))
+        return Block(line, offset, [kept], kept)
 
     @property
     def _length(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import accumulate, chain, pairwise
+from operator import sub
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ class Conversations:
 
     def characters(self) -> list[int]:
         """Of each row."""
-        sizes = list(map(len, self.texts))
-        return [sum(sizes[begin:end]) for begin, end in pairwise(self._bounds)]
+        sums = list(accumulate(map(len, self.texts), initial=0))
+        ends = [sums[bound] for bound in self._bounds]
+        return list(map(sub, ends[1:], ends))
 
     def firsts(self) -> list[str]:
         """The first message of each; no row is empty."""

@@ -14,6 +14,8 @@ from msgspec import UNSET, UnsetType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.datasets.blocks import Block
+
 PLAIN_ROLES = ("system", "user", "assistant")
 
 # mypy and msgspec both read the literals from here, so they can not come from PLAIN_ROLES.
@@ -64,21 +66,48 @@ AnyRow = Row | OpenRow | CheckedRow
 AnyMessage = Message | OpenMessage | CheckedMessage
 
 
+_OPENING, _CLOSING = set(b"{"), set(b"}")
+
+
 class RowDecoder:
     """Raises MsgspecError, UnicodeDecodeError or RecursionError if any line does not fit."""
 
     def __init__(self, kind: type[Row | OpenRow], *, skips_columns: bool) -> None:
         decoder: msgspec.json.Decoder[Row | OpenRow] = msgspec.json.Decoder(kind)
         self._decode = decoder.decode
+        self._decode_lines = decoder.decode_lines
         self._skips_columns = skips_columns
 
-    def rows(self, lines: Sequence[memoryview]) -> Sequence[Row | OpenRow]:
+    def row(self, line: bytes) -> Row | OpenRow:
+        if self._skips_columns:
+            str(line, "utf-8")
+        return self._decode(line)
+
+    def rows(self, block: Block) -> Sequence[Row | OpenRow]:
         """One row per line."""
+        lines, apart = block.lines, block.apart
         if self._skips_columns:
             # What is decoded is checked by the decoder, what is skipped is not.
             for line in lines:
                 str(line, "utf-8")
-        return list(map(self._decode, lines))
+        if not _are_objects(lines[apart:]):
+            return list(map(self._decode, lines))
+        rows = [*map(self._decode, lines[:apart]), *self._decode_lines(block.run)]
+        if len(rows) != len(lines):
+            raise msgspec.DecodeError("a line holds more than one value")
+        return rows
+
+
+def _are_objects(lines: Sequence[memoryview]) -> bool:
+    """Whether each line begins with a brace and ends with one.
+
+    Then each begins an object, as none goes on with `{` after `}`, and as many values as lines are one a line. Files
+    with other ends of lines are decoded line by line.
+    """
+    try:
+        return {line[0] for line in lines} == _OPENING and {line[-2] for line in lines} == _CLOSING
+    except IndexError:
+        return False
 
 
 STRICT = RowDecoder(Row, skips_columns=False)

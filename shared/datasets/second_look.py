@@ -40,7 +40,7 @@ def full_hashes(
 def _full_hash(line: bytes, rules: SplitRules) -> int:
     row: AnyRow
     try:
-        (row,) = OPEN.rows([memoryview(line)])
+        row = OPEN.row(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         checked = diagnose(line.rstrip(b"\r\n"), rules)
         assert isinstance(checked, CheckedRow), "the line was valid before"

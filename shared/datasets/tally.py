@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import compress
+from operator import and_, not_
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import UNSET, UnsetType
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 
 _ID_LENGTH = 64
 _SIGNED_CHARACTERS = 100
-"""Of the end of a conversation's first message: its signature beside the numbers of messages and of characters."""
+_SIGNED_AT_END = 30
+"""Characters of the ends of a conversation's first and last message: its signature, with its counts."""
 _INDEXED_AT_ONCE = 10_000
 
 
@@ -47,7 +50,8 @@ class Tally:
     def add(self, rows: Sequence[AnyRow], talks: Conversations, block: Block, digests: bytes) -> None:
         """`rows`, their conversations, the block's lines and their digests belong together, one by one."""
         self.rows += len(rows)
-        self._roles.update(talks.role_counts())
+        for role, count in talks.role_counts().items():
+            self._roles[role] += count
         characters = talks.characters()
         self.characters += sum(characters)
         begins = block.offsets()
@@ -55,11 +59,17 @@ class Tally:
         if len(self.table) + len(rows) > self._limits.tracked_rows:
             self._index = self._index or self._index_of_table(block.offset)
             self._index.add(begins, [*begins[1:], end])
-        firsts = talks.firsts()
-        signed = zip([text[-_SIGNED_CHARACTERS:] for text in firsts], talks.counts, characters, strict=True)
+        firsts, lasts = talks.firsts(), talks.lasts()
+        signed = zip(
+            [text[-_SIGNED_CHARACTERS:] for text in firsts],
+            [text[-_SIGNED_AT_END:] for text in lasts],
+            talks.counts,
+            characters,
+            strict=True,
+        )
         ids = self._check_ids([row.prompt_id for row in rows], block)
         self.table.add(block.first_line, begins, list(map(hash, signed)), digests, ids)
-        self._measure(talks, firsts, characters, block)
+        self._measure(talks.counts, firsts, lasts, characters, block)
         self._check_prompts([row.prompt for row in rows], block)
 
     def line_index(self, end: int) -> bytes:
@@ -85,12 +95,14 @@ class Tally:
             index.add(begins[: len(ends)], ends)
         return index
 
-    def _measure(self, talks: Conversations, firsts: list[str], characters: list[int], block: Block) -> None:
+    def _measure(
+        self, counts: list[int], firsts: list[str], lasts: list[str], characters: list[int], block: Block
+    ) -> None:
         template = self.lengths.template_bytes
-        sizes = [
-            template * count + (size if first.isascii() and last.isascii() else utf8_size(first, last, size))
-            for first, last, count, size in zip(firsts, talks.lasts(), talks.counts, characters, strict=True)
-        ]
+        sizes = [template * count + size for count, size in zip(counts, characters, strict=True)]
+        plain = map(and_, map(str.isascii, firsts), map(str.isascii, lasts))
+        for index in compress(range(len(sizes)), map(not_, plain)):
+            sizes[index] += utf8_size(firsts[index], lasts[index], characters[index]) - characters[index]
         if self.lengths.add(sizes) > self._max_size:
             long = [index for index, size in enumerate(sizes) if size > self._max_size]
             reason = f"more than about {self._max_tokens} tokens, of which training keeps no more"
@@ -106,6 +118,8 @@ class Tally:
 
     def _check_ids(self, prompt_ids: Sequence[str | UnsetType], block: Block) -> list[int] | None:
         """Like the prompts. Returns their hashes, NO_ID for a row without one; None if no row has one."""
+        if self._expects_prompt_id and _all_given_hexadecimal(prompt_ids):
+            return list(map(hash, prompt_ids))
         gaps = _has_gaps(prompt_ids)
         if self.rows == len(prompt_ids):
             self._expects_prompt_id = prompt_ids[0] is not UNSET
@@ -123,15 +137,23 @@ class Tally:
         return [NO_ID if value is UNSET else hash(value) for value in prompt_ids] if given else None
 
 
+def _all_given_hexadecimal(column: Sequence[str | UnsetType]) -> bool:
+    """What nearly all blocks are, asked first."""
+    try:
+        return _all_hexadecimal(cast("Sequence[str]", column))
+    except TypeError:
+        return False
+
+
 def _has_gaps(column: Sequence[str | UnsetType]) -> bool:
     """Types compare faster than values."""
     return UnsetType in set(map(type, column))
 
 
 def _all_hexadecimal(prompt_ids: Sequence[str]) -> bool:
-    digits = "".join(prompt_ids)
-    if len(digits) != len(prompt_ids) * _ID_LENGTH or len(set(map(len, prompt_ids))) > 1:
+    if set(map(len, prompt_ids)) - {_ID_LENGTH}:
         return False
+    digits = "".join(prompt_ids)
     try:
         # It reads over white space, so that the result would be shorter.
         return len(bytes.fromhex(digits)) * 2 == len(digits)

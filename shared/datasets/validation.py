@@ -208,7 +208,7 @@ class _Check:
     def _accept(self, block: Block, decoder: RowDecoder, digests: bytes) -> bool:
         """Counts all rows of the block or, when one is not valid in this typed form, none."""
         try:
-            rows = decoder.rows(block.lines)
+            rows = decoder.rows(block)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
         talks = Conversations(rows)

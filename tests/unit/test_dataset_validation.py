@@ -315,3 +315,21 @@ def test_a_long_line_is_not_held_in_memory() -> None:
 
     assert report.error_counts == {"overlong_line": 1}
     assert most < 1_000_000
+
+
+@pytest.mark.parametrize(
+    "spanning",
+    [
+        b'{"meta":\n{"a": 1}, "messages": MESSAGES}\n',
+        b'{"messages": MESSAGES, "meta": {"a": 1}\n}\n',
+        b'{"messages":\nMESSAGES}\n',
+        b'{"messages": MESSAGES\n, "meta": {"a": 1}}\n',
+    ],
+)
+def test_a_row_over_two_lines_does_not_hide_behind_a_line_with_two_rows(spanning: bytes) -> None:
+    """A block of as many values as lines: none of both lines is a row."""
+    one = jsonl(rows(1)[0]).strip()
+    broken = spanning.replace(b"MESSAGES", json.dumps(rows(1)[0]["messages"]).encode())
+    report = check(jsonl(*rows(3)) + broken + one + one + b"\n" + jsonl(*rows(2, 7)))
+    assert [error.line for error in report.errors] == [4, 5, 6]
+    assert report.valid_rows == 5
