@@ -40,6 +40,8 @@ UNIT_TESTS = (
     "smoke_test",
     "scoring",
 )
+DAYS = ("storms", "outage_day")
+"""Tests of the simulation whose worlds are no drawn ones."""
 
 
 class TooLongError(BaseException):
@@ -116,7 +118,7 @@ def _first_failure() -> str:
 
     watch = Watch()
     files = [str(ROOT / "tests/unit" / f"test_{name}.py") for name in UNIT_TESTS]
-    files.append(str(ROOT / "tests/simulation/test_storms.py"))
+    files += [str(ROOT / "tests/simulation" / f"test_{name}.py") for name in DAYS]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         ended = pytest.main(["-x", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}", *files], [watch])
     if ended not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
