@@ -237,6 +237,8 @@ def every_tuning_ends_or_waits_for_something(scene: Scene) -> Iterator[str]:
     for version in scene.truth.versions():
         if version.state != "taken":
             yield f"version {version.dataset}/{version.version} still is {version.state}"
+        elif version.files and scene.truth.tuning(version.tuning_id) is None:
+            yield f"version {version.dataset}/{version.version} is taken, and nothing became of it"
     for name in scene.truth.unnoticed_uploads():
         yield f"nobody noticed the last change of version {name}"
 
