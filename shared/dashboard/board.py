@@ -9,7 +9,7 @@ from shared.dashboard.frame import Chrome, page
 from shared.dashboard.html import Html, join, tag
 from shared.dashboard.views import Board, Collecting
 from shared.dashboard.words import ROOT, address, age, badge, link, moment, outside, spoken, until
-from shared.lifecycle.decide import deadline
+from shared.lifecycle.deadlines import deadline
 from shared.lifecycle.tuning import ENDED, UNFINISHED, State, Tuning
 
 _WAY = tuple(state for state in State if state not in ENDED)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from shared import names
 from shared.dashboard.documents import smoke_test, validation
 from shared.dashboard.views import Board, Collecting, TuningView
-from shared.lifecycle.decide import deadline, waiting_for_slot
-from shared.lifecycle.engine import stage_deadlines
+from shared.lifecycle.deadlines import deadline, stage_deadlines
+from shared.lifecycle.decide import waiting_for_slot
 from shared.lifecycle.examine import missing_splits
 from shared.lifecycle.intake import due
 from shared.lifecycle.listing import MAX_LIMIT, Listing, Place

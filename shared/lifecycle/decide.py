@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from shared.azureml.resources import Job, OnlineDeployment, OnlineEndpoint
@@ -40,6 +40,7 @@ from shared.lifecycle.actions import (
     WatchCanary,
 )
 from shared.lifecycle.canary import CanaryView, shares
+from shared.lifecycle.deadlines import STILL_POSSIBLE, Deadlines, give_up, overdue
 from shared.lifecycle.job_slots import SlotView
 from shared.lifecycle.records import EndpointRecord, EndpointStatus
 from shared.lifecycle.tuning import Reason, State, Tuning
@@ -81,9 +82,6 @@ class Observed:
         return (*((self.deployment.name,) if self.deployment else ()), *self.other_deployments)
 
 
-Deadlines = Mapping[State, timedelta]
-
-
 def decide(tuning: Tuning, observed: Observed, now: datetime, deadlines: Deadlines) -> Action:
     """The one next thing to do."""
     if tuning.ended:
@@ -94,37 +92,9 @@ def decide(tuning: Tuning, observed: Observed, now: datetime, deadlines: Deadlin
         return Finish(tuning.outcome or State.FAILED, endpoint_gone=False)
     if isinstance(action, _ALWAYS_DONE):
         return action
-    if overdue(_running_unseen(tuning, action), now, deadlines, patience=_patience(action)):
+    if overdue(tuning, now, deadlines, patience=1 if isinstance(action, Wait) else STILL_POSSIBLE):
         return give_up(tuning, deadlines, getattr(action, "why", type(action).__name__))
     return action
-
-
-def deadline(tuning: Tuning, deadlines: Deadlines, patience: float = 1) -> datetime | None:
-    limit = deadlines.get(tuning.state)
-    return None if limit is None else tuning.watched_since + limit * patience
-
-
-def overdue(tuning: Tuning, now: datetime, deadlines: Deadlines, patience: float = 1) -> bool:
-    until = deadline(tuning, deadlines, patience)
-    return until is not None and now > until
-
-
-def give_up(tuning: Tuning, deadlines: Deadlines, why: str) -> CleanUp:
-    message = f"still {tuning.state} after {deadlines[tuning.state]}: {why}"
-    if tuning.last_error:
-        message += f"; last error: {tuning.last_error}"
-    return CleanUp(State.FAILED, Reason("DeadlineExceeded", message))
-
-
-def _running_unseen(tuning: Tuning, action: Action) -> Tuning:
-    """A job costs money whether anybody looks at it or not: its deadline is that of its own running time."""
-    runs = tuning.state is State.TRAINING and isinstance(action, Wait)
-    return replace(tuning, unseen_seconds=0.0) if runs else tuning
-
-
-def _patience(action: Action) -> float:
-    """What can still succeed (and may have cost GPU hours already) gets twice the time of mere waiting."""
-    return 1 if isinstance(action, Wait) else 2
 
 
 def _preparing(tuning: Tuning, observed: Observed) -> Action:

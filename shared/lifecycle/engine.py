@@ -13,7 +13,8 @@ from shared.errors import PermanentError, RaceLostError, TransientError
 from shared.idle.series import Unavailable
 from shared.lifecycle.actions import Action, Nothing
 from shared.lifecycle.canary import CanaryView, assess, policy_of
-from shared.lifecycle.decide import decide, give_up, overdue
+from shared.lifecycle.deadlines import STILL_POSSIBLE, give_up, overdue, stage_deadlines
+from shared.lifecycle.decide import decide
 from shared.lifecycle.observe import Observer
 from shared.lifecycle.perform import Performer, cleaning_up
 from shared.lifecycle.slot_keeper import SlotKeeper
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from shared.config import Settings
     from shared.costs.books import Books
     from shared.lifecycle.canary_metrics import CanaryMetrics
-    from shared.lifecycle.decide import Deadlines, Observed
+    from shared.lifecycle.decide import Observed
     from shared.lifecycle.events import LifecycleEvents
     from shared.lifecycle.ledger import Ledger, Versioned
     from shared.lifecycle.queues import WakeUps
@@ -39,25 +40,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SPREAD_SECONDS = 12
-"""Over which those who lost a race come again: more than the host takes from a queue at a time."""
+"""Over which those who lost a race come again: longer than the host waits between two polls of a queue."""
 MAX_UNEXPECTED_ERRORS = 5
 """Unexpected errors in a row that are tried again; then the tuning fails with the last of them."""
-
-
-def stage_deadlines(settings: Settings) -> Deadlines:
-    deploying = timedelta(minutes=settings.deploying_deadline_minutes)
-    testing = timedelta(minutes=settings.testing_deadline_minutes)
-    return {
-        State.PREPARING: timedelta(minutes=settings.preparing_deadline_minutes),
-        State.QUEUED: timedelta(hours=settings.queued_deadline_hours),
-        State.TRAINING: timedelta(hours=settings.training_deadline_hours),
-        State.REGISTERED: deploying,
-        State.WAITING_FOR_BUDGET: timedelta(hours=settings.budget_deadline_hours),
-        State.DEPLOYING: deploying,
-        State.TESTING: testing,
-        State.CANARY: timedelta(hours=settings.canary_deadline_hours),
-        State.PROMOTING: testing,
-    }
 
 
 def overtaken(tuning: Tuning, due: str, now: datetime) -> bool:
@@ -173,7 +158,7 @@ class Lifecycle:
                 return tuning.waiting(now, 1)
             case TransientError():
                 deadlines = stage_deadlines(self.settings)
-                if blind and overdue(tuning, now, deadlines, patience=2):
+                if blind and overdue(tuning, now, deadlines, STILL_POSSIBLE):
                     end = give_up(tuning, deadlines, f"nothing can be seen: {error}")
                     return cleaning_up(tuning, end.outcome, end.reason, now)
                 log.info("tuning %s is %s: later: %s", tuning.id, tuning.state, error)

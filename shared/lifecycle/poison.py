@@ -16,8 +16,7 @@ from shared.datasets.report import VersionReport, to_json
 from shared.datasets.report_page import to_page
 from shared.datasets.split_report import Problem
 from shared.errors import DroptuneError, PermanentError, TransientError
-from shared.lifecycle.decide import overdue
-from shared.lifecycle.engine import stage_deadlines
+from shared.lifecycle.deadlines import STILL_POSSIBLE, overdue, stage_deadlines
 from shared.lifecycle.intake import ended_at_once
 from shared.lifecycle.perform import cleaning_up
 from shared.lifecycle.queues import parse_blob_message, parse_tuning_message, parse_version_message
@@ -92,7 +91,7 @@ class PoisonMessages:
     def _after(self, tuning: Tuning, error: PoisonMessageError, now: datetime) -> Tuning:
         log.error("tuning %s is %s: %s", tuning.id, tuning.state, error)
         tuning = tuning.looked_at(now)
-        if tuning.errors and overdue(tuning, now, stage_deadlines(self.lifecycle.settings), patience=2):
+        if tuning.errors and overdue(tuning, now, stage_deadlines(self.lifecycle.settings), STILL_POSSIBLE):
             return cleaning_up(tuning, State.FAILED, Reason("PoisonMessage", str(error)), now)
         after = self.lifecycle.unexpected(tuning, error, now)
         return after if after.state is not tuning.state else after.noted(now, f"{error}; it is looked at again")

@@ -11,8 +11,9 @@ from shared.datasets.paths import SPLIT_SUFFIX, smoke_split
 from shared.errors import PermanentError, TransientError
 from shared.lifecycle.actions import CleanUp
 from shared.lifecycle.canary import policy_of
+from shared.lifecycle.deadlines import stage_deadlines
 from shared.lifecycle.decide import decide
-from shared.lifecycle.engine import overtaken, stage_deadlines
+from shared.lifecycle.engine import overtaken
 from shared.lifecycle.observe import Observer
 from shared.lifecycle.own_requests import with_requests
 from shared.lifecycle.perform import cleaning_up

@@ -11,8 +11,8 @@ import msgspec
 
 from shared import names
 from shared.idle.report import DRY_RUN
-from shared.lifecycle.decide import deadline, waiting_for_slot
-from shared.lifecycle.engine import stage_deadlines
+from shared.lifecycle.deadlines import deadline, stage_deadlines
+from shared.lifecycle.decide import waiting_for_slot
 from shared.lifecycle.examine import missing_splits
 from shared.lifecycle.intake import due
 from shared.lifecycle.listing import Place

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from shared.azureml.resources import BaseModel
 from shared.errors import TransientError
+from shared.lifecycle.deadlines import deadline, stage_deadlines
 from shared.lifecycle.tuning import State
 from tests.simulation.test_calm_day import SETTINGS, Day
 from tests.simulation.twins.sdk import SdkTwin
@@ -40,8 +43,10 @@ def test_what_hangs_afterwards_still_meets_its_deadline() -> None:
     day = Day()
     day.world.will(Happening.CREATE_DEPLOYMENT, Fate(Outcome.HANG))
     day.upload("chats", "v1")
-    while not day.cloud.endpoints.all or day.tuning("chats").state is not State.DEPLOYING:
-        day.pass_by(5)
+    for _ in range(A_DAY):
+        if day.cloud.endpoints.all and day.tuning("chats").state is State.DEPLOYING:
+            break
+        day.pass_by(1)
     day.world.advance(OUTAGE)
     day.pass_by(int(SETTINGS.deploying_deadline_minutes) + A_DAY)
     reason = day.tuning("chats").reason
@@ -55,6 +60,9 @@ def test_a_job_costs_money_whether_anybody_looks_or_not() -> None:
     day.upload("chats", "v1")
     day.pass_by(30)
     assert day.tuning("chats").state is State.TRAINING
+    tuning, deadlines = day.tuning("chats"), stage_deadlines(SETTINGS)
+    told = deadline(tuning, deadlines)
+    assert told == deadline(tuning.looked_at(tuning.wake_at + timedelta(hours=9)), deadlines)
     day.world.advance(SETTINGS.training_deadline_hours * 3600)
     day.pass_by(60)
     assert day.tuning("chats").state is State.FAILED
@@ -73,7 +81,9 @@ def test_a_try_to_take_a_version_that_comes_late_is_not_the_last_one(monkeypatch
 
     monkeypatch.setattr(SdkTwin, "base_model", refused_twice)
     day.upload("chats", "v1")
-    while not tries:
+    for _ in range(A_DAY):
+        if tries:
+            break
         day.pass_by(1)
     day.world.advance(OUTAGE)
     day.pass_by(A_DAY)

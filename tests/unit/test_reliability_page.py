@@ -12,8 +12,8 @@ import pytest
 
 from shared.config import Settings, setting_name
 from shared.lifecycle.actions import Action
+from shared.lifecycle.deadlines import stage_deadlines
 from shared.lifecycle.decide import _RULES
-from shared.lifecycle.engine import stage_deadlines
 from shared.lifecycle.tuning import ENDED, State
 from tests.unit.test_configuration import REQUIRED
 

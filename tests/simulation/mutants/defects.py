@@ -74,7 +74,7 @@ DEFECTS: tuple[Defect, ...] = (
     ),
     Defect(
         "deadlines are forgotten",
-        f"{LIFECYCLE}/decide.py",
+        f"{LIFECYCLE}/deadlines.py",
         "return until is not None and now > until",
         "return False",
     ),
