@@ -78,11 +78,6 @@ class RowDecoder:
         self._decode_lines = decoder.decode_lines
         self._skips_columns = skips_columns
 
-    def row(self, line: bytes) -> Row | OpenRow:
-        if self._skips_columns:
-            str(line, "utf-8")
-        return self._decode(line)
-
     def rows(self, block: Block) -> Sequence[Row | OpenRow]:
         """One row per line."""
         lines, apart = block.lines, block.apart

@@ -40,7 +40,8 @@ def full_hashes(
 def _full_hash(line: bytes, rules: SplitRules) -> int:
     row: AnyRow
     try:
-        row = OPEN.row(line)
+        view = memoryview(line)
+        (row,) = OPEN.rows(Block(1, 0, [view], view))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         checked = diagnose(line.rstrip(b"\r\n"), rules)
         assert isinstance(checked, CheckedRow), "the line was valid before"

@@ -50,8 +50,7 @@ class Tally:
     def add(self, rows: Sequence[AnyRow], talks: Conversations, block: Block, digests: bytes) -> None:
         """`rows`, their conversations, the block's lines and their digests belong together, one by one."""
         self.rows += len(rows)
-        for role, count in talks.role_counts().items():
-            self._roles[role] += count
+        self._roles.update(talks.role_counts())
         characters = talks.characters()
         self.characters += sum(characters)
         begins = block.offsets()
