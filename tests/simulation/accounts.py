@@ -140,7 +140,6 @@ def beyond_the_budget(truth: Truth, tuning: Tuning, now: datetime) -> Iterator[s
 
 
 def _allowed(tuning: Tuning) -> datetime:
-    """When an operator allowed its deployment; long ago if nobody did."""
-    if not tuning.budget_exempt:
-        return datetime.min.replace(tzinfo=UTC)
-    return next(entry.at for entry in reversed(tuning.history) if "beyond the month's budget" in entry.message)
+    """When an operator allowed its deployment; long ago if nobody did, or longer ago than its history tells."""
+    told = [entry.at for entry in tuning.history if "beyond the month's budget" in entry.message]
+    return max(told) if tuning.budget_exempt and told else datetime.min.replace(tzinfo=UTC)
