@@ -32,12 +32,15 @@ class Block:
     """All lines but the first `apart` as they lie one after another: to be decoded at once."""
     apart: int = 0
 
+    def sizes(self) -> list[int]:
+        return list(map(len, self.lines))
+
     def offsets(self) -> list[int]:
-        """Where the lines begin, and where the last one ends."""
-        return list(accumulate(map(len, self.lines), initial=self.offset))
+        """Where the lines begin."""
+        return list(accumulate(map(len, self.lines[:-1]), initial=self.offset))
 
     def line_by_line(self) -> Iterator[Block]:
-        for index, (line, offset) in enumerate(zip(self.lines, self.offsets(), strict=False)):
+        for index, (line, offset) in enumerate(zip(self.lines, self.offsets(), strict=True)):
             yield Block(self.first_line + index, offset, [line], line)
 
     def digests(self) -> bytes:

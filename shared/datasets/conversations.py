@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import accumulate, chain, pairwise
-from operator import sub
+from operator import itemgetter, sub
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Conversations:
     def characters(self) -> list[int]:
         """Of each row."""
         sums = list(accumulate(map(len, self.texts), initial=0))
-        ends = [sums[bound] for bound in self._bounds]
+        ends = itemgetter(*self._bounds)(sums)
         return list(map(sub, ends[1:], ends))
 
     def firsts(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 _STEP_BITS = 3
 """Sizes are told apart in steps of 8 bytes: 2 tokens of English. Bars of 10 tokens and more hold several."""
 _LOOKED_AT = 128
+_COUNTED_AT_ONCE = 65_536
+"""Sizes that wait for being counted: between two blocks the processor's cache has forgotten the counts."""
 TEMPLATE_TOKENS = 4
 """Of a chat template, per message: markers of the turn and the role."""
 
@@ -41,13 +44,16 @@ class Lengths:
 
     def __init__(self, token_bytes: float) -> None:
         self._token_bytes = token_bytes
-        self._steps: Counter[int] = Counter()
+        self._counted: Counter[int] = Counter()
+        self._waiting = array("I")
         self._bytes = 0
         self._longest = 0
 
-    def add(self, sizes: Sequence[int]) -> int:
+    def add(self, sizes: list[int]) -> int:
         """Returns the largest. `sizes` are in bytes, with `template_bytes` for each message."""
-        self._steps.update([size >> _STEP_BITS for size in sizes])
+        self._waiting.fromlist(sizes)
+        if len(self._waiting) >= _COUNTED_AT_ONCE:
+            self._count()
         self._bytes += sum(sizes)
         largest = max(sizes)
         self._longest = max(self._longest, largest)
@@ -63,9 +69,10 @@ class Lengths:
 
     def histogram(self, bars: int = 32) -> Histogram:
         """Bars of one width, a round number of tokens; what is beyond the 99.5th percentile shares the last."""
-        rows = self._steps.total()
+        self._count()
+        rows = self._counted.total()
         step = (1 << _STEP_BITS) / self._token_bytes
-        steps = sorted(self._steps.items())
+        steps = sorted(self._counted.items())
         width = _round_up((self._percentile(steps, 0.995) + step) / bars)
         counts = [0] * bars
         for number, count in steps:
@@ -78,9 +85,13 @@ class Lengths:
         half, most = (round(self._percentile(steps, share)) for share in (0.5, 0.95))
         return Histogram(tuple(edges), tuple(counts) if rows else (0,), half, most, longest)
 
+    def _count(self) -> None:
+        self._counted.update([size >> _STEP_BITS for size in self._waiting])
+        del self._waiting[:]
+
     def _percentile(self, steps: Sequence[tuple[int, int]], share: float) -> float:
         """The middle of the step in which it lies."""
-        wanted = share * self._steps.total()
+        wanted = share * self._counted.total()
         seen = 0
         for number, count in steps:
             seen += count

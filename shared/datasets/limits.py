@@ -25,7 +25,7 @@ class Limits:
     max_leak_percent: float = 100.0
     """Refused are versions of whose test_sft more than this stands in train_sft as well."""
     tracked_rows: int = 500_000
-    """Rows of a split that are compared with one another and with the other splits', 28 bytes each."""
+    """Rows of a split that are compared with one another and with the other splits', 36 bytes each."""
     indexed_rows: int = 65_536
     """Lines that the line index holds, 8 bytes each: all, or as many drawn uniformly."""
     index_seed: int = 20

@@ -11,9 +11,13 @@ if TYPE_CHECKING:
     from random import Random
 
 ENTRY_BYTES = 8
-_SIZE_BITS = 24
+_SIZE_BYTES = 3
+_SIZE_BITS = 8 * _SIZE_BYTES
 MAX_LINE_BYTES = (1 << _SIZE_BITS) - 1
 """What fits into an entry, beside offsets up to a terabyte."""
+
+
+_COIN = bytes(number & 1 for number in range(256))
 
 
 class LineIndex:
@@ -27,34 +31,41 @@ class LineIndex:
         self._capacity = capacity
         self._random = random
         self._begins = array("Q")
-        self._ends = array("Q")
+        self._sizes = array("I")
         self._level = 0
 
-    def add(self, begins: list[int], ends: list[int]) -> None:
-        """Where lines begin and end in the file; with its end none is longer than MAX_LINE_BYTES."""
-        if self._level:
-            chosen = self._toss(len(begins), self._level)
-            begins, ends = list(compress(begins, chosen)), list(compress(ends, chosen))
-        self._begins.fromlist(begins)
-        self._ends.fromlist(ends)
+    def add(self, begins: array[int], sizes: array[int]) -> None:
+        """Where lines begin in the file ("Q") and their bytes ("I"); with its end none has more than MAX_LINE_BYTES."""
+        for _ in range(self._level):
+            begins, sizes = self._half(begins, sizes)
+        self._begins.extend(begins)
+        self._sizes.extend(sizes)
         while len(self._begins) > self._capacity:
-            chosen = self._toss(len(self._begins), 1)
-            self._begins = array("Q", compress(self._begins, chosen))
-            self._ends = array("Q", compress(self._ends, chosen))
+            self._begins, self._sizes = self._half(self._begins, self._sizes)
             self._level += 1
 
     def to_bytes(self) -> bytes:
-        """Little-endian 64-bit entries in the order of the file."""
-        packed = [begin << _SIZE_BITS | end - begin for begin, end in zip(self._begins, self._ends, strict=True)]
-        entries = array("Q", packed)
-        if sys.byteorder == "big":
-            entries.byteswap()
-        return entries.tobytes()
+        """Little-endian 64-bit entries in the order of the file: the size in the lower 24 bits."""
+        begins, sizes = _little_endian(self._begins), _little_endian(self._sizes)
+        entries = bytearray(len(begins))
+        for place in range(ENTRY_BYTES):
+            if place < _SIZE_BYTES:
+                entries[place::ENTRY_BYTES] = sizes[place :: self._sizes.itemsize]
+            else:
+                entries[place::ENTRY_BYTES] = begins[place - _SIZE_BYTES :: ENTRY_BYTES]
+        return bytes(entries)
 
-    def _toss(self, lines: int, times: int) -> list[bool]:
-        """Which lines had heads each of so many times."""
-        bits = self._random.getrandbits
-        return [not bits(times) for _ in range(lines)]
+    def _half(self, begins: array[int], sizes: array[int]) -> tuple[array[int], array[int]]:
+        """Those that had heads."""
+        heads = self._random.randbytes(len(begins)).translate(_COIN)
+        return array("Q", compress(begins, heads)), array("I", compress(sizes, heads))
+
+
+def _little_endian(column: array[int]) -> bytes:
+    if sys.byteorder == "big":
+        column = column[:]
+        column.byteswap()
+    return column.tobytes()
 
 
 def place_of(raw: bytes) -> tuple[int, int]:

@@ -83,7 +83,7 @@ def shared_conversations(table: RowTable, look: Look, other: RowTable, look_ther
 def _ask(table: RowTable, indexes: Iterable[int], raws: Collection[int], unclear: dict[int, int]) -> None:
     """Adds one line per way of writing, where there is more than one."""
     if len(raws) > 1:
-        lines = {table.raws[index]: table.lines[index] for index in indexes}
+        lines = {table.raws[index]: table.line(index) for index in indexes}
         unclear.update((line, raw) for raw, line in lines.items())
 
 

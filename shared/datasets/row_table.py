@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 
 NO_ID = 0
 """Stands for a row without prompt_id (or with an empty one, whose hash it is)."""
@@ -18,20 +19,30 @@ class RowTable:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self.lines = array("I")
+        self._run_rows = array("I")
+        self._run_lines = array("I")
+        """Where rows begin that are on consecutive lines: the index of the first, and its line."""
         self.offsets = array("Q")
+        self.sizes = array("I")
+        """Bytes of the lines, with their ends."""
         self.signatures = array("q")
         self.raws = array("Q")
         self.prompt_ids = array("q")
         """Empty while no row has one."""
 
     def __len__(self) -> int:
-        return len(self.lines)
+        return len(self.offsets)
+
+    def line(self, index: int) -> int:
+        """The number of the row's line."""
+        run = bisect_right(self._run_rows, index) - 1
+        return self._run_lines[run] + index - self._run_rows[run]
 
     def add(
         self,
         first_line: int,
         offsets: list[int],
+        sizes: list[int],
         signatures: list[int],
         digests: bytes,
         prompt_ids: list[int] | None,
@@ -45,10 +56,13 @@ class RowTable:
         elif prompt_ids is None and self.prompt_ids:
             prompt_ids = [NO_ID] * count
         if count < len(signatures):
-            offsets, signatures, digests = offsets[:count], signatures[:count], digests[: 16 * count]
-            prompt_ids = prompt_ids and prompt_ids[:count]
-        self.lines.fromlist(list(range(first_line, first_line + count)))
+            offsets, sizes, signatures = offsets[:count], sizes[:count], signatures[:count]
+            digests, prompt_ids = digests[: 16 * count], prompt_ids and prompt_ids[:count]
+        if not self._run_rows or self.line(len(self) - 1) + 1 != first_line:
+            self._run_rows.append(len(self))
+            self._run_lines.append(first_line)
         self.offsets.fromlist(offsets)
+        self.sizes.fromlist(sizes)
         self.signatures.fromlist(signatures)
         self.raws.extend(array("Q", digests)[::2])
         if prompt_ids:

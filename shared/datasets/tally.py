@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from itertools import compress
-from operator import and_, not_
 from random import Random
 from typing import TYPE_CHECKING, cast
 
@@ -27,7 +26,6 @@ _ID_LENGTH = 64
 _SIGNED_CHARACTERS = 100
 _SIGNED_AT_END = 30
 """Characters of the ends of a conversation's first and last message: its signature, with its counts."""
-_INDEXED_AT_ONCE = 10_000
 
 
 class Tally:
@@ -53,11 +51,10 @@ class Tally:
         self._roles.update(talks.role_counts())
         characters = talks.characters()
         self.characters += sum(characters)
-        begins = block.offsets()
-        end = begins.pop()
+        begins, sizes = block.offsets(), block.sizes()
         if len(self.table) + len(rows) > self._limits.tracked_rows:
-            self._index = self._index or self._index_of_table(block.offset)
-            self._index.add(begins, [*begins[1:], end])
+            self._index = self._index or self._index_of_table()
+            self._index.add(array("Q", begins), array("I", sizes))
         firsts, lasts = talks.firsts(), talks.lasts()
         signed = zip(
             [text[-_SIGNED_CHARACTERS:] for text in firsts],
@@ -67,13 +64,13 @@ class Tally:
             strict=True,
         )
         ids = self._check_ids([row.prompt_id for row in rows], block)
-        self.table.add(block.first_line, begins, list(map(hash, signed)), digests, ids)
+        self.table.add(block.first_line, begins, sizes, list(map(hash, signed)), digests, ids)
         self._measure(talks.counts, firsts, lasts, characters, block)
         self._check_prompts([row.prompt for row in rows], block)
 
-    def line_index(self, end: int) -> bytes:
-        """Of all rows, in a split that has no other lines and ends at `end`."""
-        return (self._index or self._index_of_table(end)).to_bytes()
+    def line_index(self) -> bytes:
+        """Of all rows, in a split that has no other lines."""
+        return (self._index or self._index_of_table()).to_bytes()
 
     def roles(self) -> dict[str, int]:
         """Messages by role, in the order in which the roles came up."""
@@ -83,15 +80,10 @@ class Tally:
         for index in indexes:
             self.warnings.add(kind, reason, line=block.first_line + index, offset=block.offsets()[index])
 
-    def _index_of_table(self, end: int) -> LineIndex:
-        """Of rows that lie one after another, the last up to `end`."""
+    def _index_of_table(self) -> LineIndex:
         # A generator of its own, so that the same file gives the same index; nothing secret hangs on it.
         index = LineIndex(self._limits.indexed_rows, Random(self._limits.index_seed))  # noqa: S311
-        offsets = self.table.offsets
-        for first in range(0, len(offsets), _INDEXED_AT_ONCE):
-            begins = offsets[first : first + _INDEXED_AT_ONCE + 1].tolist()
-            ends = begins[1:] if len(begins) > _INDEXED_AT_ONCE else [*begins[1:], end]
-            index.add(begins[: len(ends)], ends)
+        index.add(self.table.offsets, self.table.sizes)
         return index
 
     def _measure(
@@ -99,9 +91,10 @@ class Tally:
     ) -> None:
         template = self.lengths.template_bytes
         sizes = [template * count + size for count, size in zip(counts, characters, strict=True)]
-        plain = map(and_, map(str.isascii, firsts), map(str.isascii, lasts))
-        for index in compress(range(len(sizes)), map(not_, plain)):
-            sizes[index] += utf8_size(firsts[index], lasts[index], characters[index]) - characters[index]
+        for index in range(len(sizes)):
+            first, last = firsts[index], lasts[index]
+            if not (first.isascii() and last.isascii()):
+                sizes[index] += utf8_size(first, last, characters[index]) - characters[index]
         if self.lengths.add(sizes) > self._max_size:
             long = [index for index, size in enumerate(sizes) if size > self._max_size]
             reason = f"more than about {self._max_tokens} tokens, of which training keeps no more"

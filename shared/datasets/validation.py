@@ -140,7 +140,7 @@ class _Check:
             warnings=tally.warnings.mixed(limit),
             warning_counts=dict(tally.warnings.counts),
             compared_rows=len(tally.table),
-            index=b"" if self._errors.counts else tally.line_index(self._identity.size),
+            index=b"" if self._errors.counts else tally.line_index(),
             table=tally.table,
         )
 
@@ -158,9 +158,9 @@ class _Check:
             ("duplicate_prompt_id", "prompt_id", repeated_ids(table)),
         ):
             for index, before in pairs:
-                first = table.lines[before]
+                first = table.line(before)
                 reason = f"the same {what} as on line {first}"
-                line, offset = table.lines[index], table.offsets[index]
+                line, offset = table.line(index), table.offsets[index]
                 self._tally.warnings.add(kind, reason, line=line, offset=offset, other=(file, first))
 
     def _check_whole(self) -> None:

@@ -84,11 +84,11 @@ def _add(
 ) -> None:
     file = train.split + SPLIT_SUFFIX
     for index, there in pairs:
-        other = train.table.lines[there]
+        other = train.table.line(there)
         findings.add(
             kind,
             f"the same {what} as on line {other} of {file}",
-            line=report.table.lines[index],
+            line=report.table.line(index),
             offset=report.table.offsets[index],
             other=(file, other),
         )

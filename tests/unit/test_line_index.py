@@ -1,5 +1,6 @@
 """The line index holds each line, or each as likely as any other."""
 
+from array import array
 from collections import Counter
 from random import Random
 
@@ -10,8 +11,8 @@ def filled(lines: int, capacity: int, seed: int) -> list[tuple[int, int]]:
     """Lines of 10 bytes, numbered by their offset."""
     index = LineIndex(capacity, Random(seed))
     for first in range(0, lines, 7):
-        begins = [10 * number for number in range(first, min(first + 7, lines))]
-        index.add(begins, [begin + 10 for begin in begins])
+        begins = array("Q", [10 * number for number in range(first, min(first + 7, lines))])
+        index.add(begins, array("I", [10] * len(begins)))
     raw = index.to_bytes()
     return [place_of(raw[at : at + ENTRY_BYTES]) for at in range(0, len(raw), ENTRY_BYTES)]
 
@@ -44,6 +45,6 @@ def test_the_same_seed_gives_the_same_index() -> None:
 
 def test_the_largest_lines_and_files_have_entries() -> None:
     index = LineIndex(2, Random(1))
-    index.add([2**40 - 1], [2**40 - 1 + MAX_LINE_BYTES])
+    index.add(array("Q", [2**40 - 1]), array("I", [MAX_LINE_BYTES]))
 
     assert place_of(index.to_bytes()) == (2**40 - 1, MAX_LINE_BYTES)
