@@ -10,8 +10,9 @@ class Limits:
     """Sizes are bytes unless they say otherwise; percentages are of a split's valid rows."""
 
     max_line_bytes: int = 16_000_000
-    block_bytes: int = 1024 * 1024
-    """Lines are decoded this many bytes at a time; a bad line makes its block be read again line by line."""
+    block_bytes: int = 1280 * 1024
+    """Lines are decoded this many bytes at a time: a chunk of 1 MiB, with the line that its border cut in two; a bad
+    line makes its block be read again line by line."""
     max_findings: int = 100
     """Of each kind of error and of warning, the first so many are kept with their lines. All are counted."""
     max_seq_length: int = 8_192

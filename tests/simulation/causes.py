@@ -43,7 +43,7 @@ FAULTS: Mapping[str, Set[Kind]] = {
     # A smoke test that was done twice asks a deployment that is a canary by then.
     "CanaryFailed": frozenset({Kind.ANSWERS_BADLY, Kind.SCORE_SLOW, Kind.SCORE_GARBAGE}),
     "SmokeTestFailed": _BY_HAND | {Kind.SCORE_GARBAGE, Kind.SCORE_SLOW},
-    "UnexpectedError": _DEATHS | {Kind.FORBIDDEN, Kind.REFUSED_FOR_LONG, Kind.STORAGE_OUT, Kind.APP_DOWN},
+    "UnexpectedError": _DEATHS | {Kind.FORBIDDEN, Kind.REFUSED_FOR_LONG, Kind.STORAGE_OUT},
     "PoisonMessage": _DEATHS | _DELAYS | _OUTAGES,
     "DeadlineExceeded": _DELAYS | {Kind.OVER_BUDGET},
     "UserError": _BY_HAND,
