@@ -97,10 +97,12 @@ def seen_again(record: CostRecord, sighting: CostRecord) -> CostRecord:
 def plausible_end(record: CostRecord, ends: Iterable[datetime | None]) -> datetime | None:
     """When it ended, by the operations that may have deleted it.
 
-    One that was over long before it was seen last has not: Azure may show an earlier operation of the resource.
+    One that was over before it was seen last has not: Azure may show an earlier operation of the resource, such as the
+    one that made it. As clocks differ, the last of those that were over shortly before counts if there is no other.
     """
     earliest = max(record.began, record.seen - _CLOCKS)
-    return min((end for end in ends if end is not None and end >= earliest), default=None)
+    known = sorted(end for end in ends if end is not None and end > earliest)
+    return next((end for end in known if end > record.seen), known[-1] if known else None)
 
 
 def is_retired(tuning: Tuning | None) -> bool:

@@ -155,10 +155,12 @@ class DeleteEndpoint:
 
 @dataclass(frozen=True)
 class Finish:
-    """Nothing of the tuning is left in the cloud. `endpoint_gone` frees the next generation."""
+    """Nothing of the tuning is left in the cloud. `endpoint_gone` frees the next generation, `endpoint_kept` opens the
+    record again if its deletion had begun, and failed."""
 
     outcome: State
     endpoint_gone: bool
+    endpoint_kept: bool = False
 
 
 Action = (

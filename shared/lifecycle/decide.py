@@ -89,10 +89,11 @@ def decide(tuning: Tuning, observed: Observed, now: datetime, deadlines: Deadlin
         return CleanUpAgain(left) if left else Nothing(f"it ended as {tuning.state}")
     action = _RULES[tuning.state](tuning, observed)
     if isinstance(action, DeleteEndpoint) and _kept(observed, now):
-        return Finish(tuning.outcome or State.FAILED, endpoint_gone=False)
+        return Finish(tuning.outcome or State.FAILED, endpoint_gone=False, endpoint_kept=True)
     if isinstance(action, _ALWAYS_DONE):
         return action
-    if overdue(tuning, now, deadlines, patience=1 if isinstance(action, Wait) else STILL_POSSIBLE):
+    patience = 1 if isinstance(action, Wait) and not _in_line(tuning, observed) else STILL_POSSIBLE
+    if overdue(tuning, now, deadlines, patience):
         return give_up(tuning, deadlines, getattr(action, "why", type(action).__name__))
     return action
 
@@ -177,6 +178,13 @@ def _deploying(tuning: Tuning, observed: Observed) -> Action:
     if deployment.provisioning_state != "Succeeded":
         return CleanUp(State.FAILED, Reason("DeploymentFailed", _why(observed, f"deployment {deployment.name}")))
     return StartSmokeTest()
+
+
+def _in_line(tuning: Tuning, observed: Observed) -> bool:
+    """Whether it waits until an operation of another tuning on the endpoint is over, to begin its own."""
+    if tuning.state is not State.DEPLOYING or observed.deployment is not None:
+        return False
+    return observed.endpoint is not None and observed.endpoint.provisioning_state == "Updating"
 
 
 def _testing(tuning: Tuning, observed: Observed) -> Action:
@@ -287,9 +295,9 @@ def _back_to_life(deployment: OnlineDeployment, endpoint: OnlineEndpoint) -> Act
 
 
 def _kept(observed: Observed, now: datetime) -> bool:
-    """An endpoint that people want to keep stays, empty; one whose deletion was decided before is past that."""
+    """An endpoint that people want to keep stays, empty. One that was given up with its live tuning is past that."""
     record, endpoint = _record(observed), observed.endpoint
-    if endpoint is None or (record.name == endpoint.name and record.status is EndpointStatus.DELETING):
+    if endpoint is None or (record.name == endpoint.name and record.given_up):
         return False
     return bool(keep_reason(endpoint.tags, now))
 

@@ -11,7 +11,7 @@ from shared import names
 from shared.costs.budget_keeper import BudgetKeeper
 from shared.errors import PermanentError, RaceLostError, TransientError
 from shared.idle.series import Unavailable
-from shared.lifecycle.actions import Action, Nothing
+from shared.lifecycle.actions import Action, Nothing, Wait
 from shared.lifecycle.canary import CanaryView, assess, policy_of
 from shared.lifecycle.deadlines import STILL_POSSIBLE, give_up, overdue, stage_deadlines
 from shared.lifecycle.decide import decide
@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 _SPREAD_SECONDS = 12
 """Over which those who lost a race come again: longer than the host waits between two polls of a queue."""
+_STALE = timedelta(minutes=5)
+"""Nothing is done about what was seen so long ago: whoever stood still would undo what others, or people, did since."""
 MAX_UNEXPECTED_ERRORS = 5
 """Unexpected errors in a row that are tried again; then the tuning fails with the last of them."""
 
@@ -141,9 +143,13 @@ class Lifecycle:
         try:
             observed, record = self._observer.observe(tuning, now)
             self._tell_the_books(tuning, observed, now)
+            if tuning.state is State.DEPLOYING and observed.deployment and observed.deployment.created_at:
+                tuning = tuning.counted_from(observed.deployment.created_at)
             action = decide(tuning, observed, now, stage_deadlines(self.settings))
             if not isinstance(action, Nothing):
                 log.info("tuning %s is %s: %s", tuning.id, tuning.state, action)
+            if not isinstance(action, Nothing | Wait) and self.clock() - now > _STALE:
+                raise RaceLostError(f"what was seen is more than {_STALE} old; looking again")
             return self._performer.perform(action, tuning, observed, record, now)
         except Exception as error:
             if tuning.ended:

@@ -135,8 +135,8 @@ class Performer:
                 return self._become_live(tuning, record, now)
             case actions.DeleteEndpoint():
                 return self._delete_endpoint(tuning, observed.deployments, record, now)
-            case actions.Finish(outcome, endpoint_gone):
-                return self._finish(tuning, record, outcome, endpoint_gone, now)
+            case actions.Finish():
+                return self._finish(tuning, record, action, now)
 
     def patience(self, tuning: Tuning) -> float:
         """Seconds until the next look: long where an event or a wake-up comes, else growing from look to look."""
@@ -275,20 +275,20 @@ class Performer:
         return tuning.waiting(now, self.patience(tuning)).noted(now, f"deleting endpoint {tuning.endpoint}")
 
     def _finish(
-        self,
-        tuning: Tuning,
-        record: Versioned[EndpointRecord],
-        outcome: State,
-        endpoint_gone: bool,
-        now: datetime,
+        self, tuning: Tuning, record: Versioned[EndpointRecord], action: actions.Finish, now: datetime
     ) -> Tuning:
         self.slots.release(tuning.id)
-        if endpoint_gone and record.value.name:
-            self.ledger.put(replace(record, value=record.value.gone()))
-        elif tuning.id in (*record.value.tenants, record.value.live, record.value.promoting):
-            self.ledger.put(replace(record, value=record.value.left(tuning.id)))
+        before = record.value
+        if action.endpoint_gone and before.name:
+            self.ledger.put(replace(record, value=before.gone()))
+        else:
+            after = before.left(tuning.id)
+            if action.endpoint_kept and after.status is EndpointStatus.DELETING:
+                after = replace(after, status=EndpointStatus.ACTIVE)
+            if after != before:
+                self.ledger.put(replace(record, value=after))
         reason = tuning.reason.message if tuning.reason else ""
-        return tuning.moved(outcome, now, reason or f"ended as {outcome}")
+        return tuning.moved(action.outcome, now, reason or f"ended as {action.outcome}")
 
     @contextmanager
     def _looking_again_if_deleted(self, endpoint: str, traffic: Mapping[str, int] = NO_TRAFFIC) -> Iterator[None]:

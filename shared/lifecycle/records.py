@@ -73,6 +73,11 @@ class EndpointRecord:
     last_live: str = ""
     """Who was live last, also when nobody is any more: who is woken when somebody calls."""
 
+    @property
+    def given_up(self) -> bool:
+        """Whether its deletion was decided by the idle sweep or an operator, not because its last tuning goes."""
+        return self.status is EndpointStatus.DELETING and bool(self.retire_reason)
+
     def joined(self, tuning_id: str, name: str) -> EndpointRecord:
         tenants = tuple(sorted({*self.tenants, tuning_id}))
         return replace(self, tenants=tenants, name=name, status=EndpointStatus.ACTIVE)

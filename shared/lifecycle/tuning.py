@@ -184,7 +184,7 @@ class Tuning:
     looks: int = 0
     """Looks at the running operation of this state, for the growing delay."""
     unseen_seconds: float = 0.0
-    """Of the time in this state, what passed because a planned look came late: see `looked_at`."""
+    """Of the time in this state, what its deadline does not count: see `looked_at` and `counted_from`."""
     trace: Trace | None = None
     history: tuple[HistoryEntry, ...] = ()
     published: int = 0
@@ -219,6 +219,11 @@ class Tuning:
         if late <= LATE or self.state not in UNFINISHED:
             return self
         return replace(self, unseen_seconds=self.unseen_seconds + late.total_seconds())
+
+    def counted_from(self, moment: datetime) -> Tuning:
+        """With a deadline that begins at this moment, if it began earlier: until then it waited for others."""
+        before = (moment - self.state_since).total_seconds()
+        return replace(self, unseen_seconds=max(self.unseen_seconds, before))
 
     @property
     def last_seq(self) -> int:

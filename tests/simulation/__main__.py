@@ -71,7 +71,10 @@ def _verdict(tally: Tally, seeds: int, *, with_table: bool) -> int:
         print(f"NEVER HIT: {kind}")
     if tally.failures:
         first = min(tally.failures, key=lambda brief: brief.effects)
-        print(f"\n{len(tally.failures)} schedules violate an invariant. The shortest one:\n")
+        print(f"\n{len(tally.failures)} schedules violate an invariant:\n")
+        for brief in sorted(tally.failures, key=lambda brief: brief.seed):
+            print(f"seed {brief.seed}: {brief.violation}")
+        print("\nThe shortest one:\n")
         _one(first.seed, whole=False)
     return 1 if tally.failures or missed else 0
 

@@ -101,6 +101,9 @@ class Host:
 
     def uploaded(self, container: str, blob: str, tries: int = 1) -> None:
         """What the blob extension does with an event of Event Grid: five tries, then its poison queue."""
+        if not self._up:
+            self.world.scheduler.after(RESTART_SECONDS, lambda: self.uploaded(container, blob, tries))
+            return
         for function in triggered_by("blobTrigger"):
             if self.cloud.blobs.get(container, blob) is None:
                 return
@@ -193,12 +196,18 @@ class Host:
             self.world.crash(instance)
 
     @property
+    def _up(self) -> list[Instance]:
+        return [instance for instance in self.instances if instance.number not in self._starting]
+
+    @property
     def idle(self) -> bool:
         return not any(instance.running for instance in self.instances)
 
     def _poll(self, queue: str, planned: datetime) -> None:
         if self._polls.get(queue) == planned:
             del self._polls[queue]
+        if not self._up:
+            return  # nobody asks; who comes up looks at all of them
         listener, function = self._listeners[queue]
         for message in listener.take(32):
             self._deliver(listener, function, message)
@@ -276,13 +285,12 @@ class Host:
         base = f"{function.name}({of})"
         self._counts[base] += 1
         name = f"{base}#{self._counts[base]}"
-        up = [instance for instance in self.instances if instance.number not in self._starting]
-        if not up:
+        if not self._up:
             self.world.scheduler.after(RESTART_SECONDS, died)
             return None
         pace = Dice(self.world.plan.seed, "pace", name)
         faults = Dice(self.world.plan.seed, "faults", name)
-        who = Invocation(name, function.name, of, pace.choice(up), faults, pace, self.world.now(), died)
+        who = Invocation(name, function.name, of, pace.choice(self._up), faults, pace, self.world.now(), died)
 
         def over(error: BaseException | None) -> None:
             self.world.trace.note(name, "ends" if error is None else f"raises {type(error).__name__}: {error}")
@@ -303,13 +311,19 @@ class Host:
         self._starting.discard(instance.number)
         instance.services = TwinServices(self.settings, self.world.local_time, clients=Clients(self.cloud, self.world))
 
+    def _restart(self, instance: Instance) -> None:
+        self._boot(instance)
+        for queue in self._listeners:
+            self.cloud.queues.look_again(queue)
+        self.look_at_queues()
+
     def _crashed(self, instance: Instance) -> None:
         self.world.trace.note(str(instance), "DIES with everything that runs on it")
         self._starting.add(instance.number)
         for who in instance.running:
             self.world.scheduler.after(RESTART_SECONDS, who.died)
         down = (self._down_until - self.world.now()).total_seconds()
-        self.world.scheduler.after(max(RESTART_SECONDS, down), lambda: self._boot(instance))
+        self.world.scheduler.after(max(RESTART_SECONDS, down), lambda: self._restart(instance))
         self.world.scheduler.after(LEASE + 1, self.look_at_queues)
 
 

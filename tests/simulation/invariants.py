@@ -126,7 +126,7 @@ def nothing_is_left_over(scene: Scene) -> Iterator[str]:
         return
     tunings = {tuning.id: tuning for tuning in scene.truth.tunings()}
     for name, endpoint in scene.truth.our_endpoints().items():
-        if name not in scene.people.kept_since:
+        if not scene.people.kept_since(name):
             yield f"endpoint {name} is still there, {endpoint.state}"
     for endpoint, deployment in scene.truth.our_deployments():
         owner = tunings.get(deployment.tags.get(names.TAG_TUNING, ""))
@@ -386,7 +386,7 @@ def sentence(invariant: Invariant) -> str:
 
 def _kept(scene: Scene, endpoint: str, decided: datetime | None) -> bool:
     """Whether whoever acts could know of the keep mark: it was there when this invocation read the endpoint."""
-    since = scene.people.kept_since.get(endpoint)
+    since = scene.people.kept_since(endpoint)
     if since is None or scene.who is None or (decided is not None and decided < since):
         return False
     read = scene.who.seen.get(f"arm.get_endpoint {endpoint}")

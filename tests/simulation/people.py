@@ -51,11 +51,16 @@ class People:
     noted_call: dict[str, datetime] = field(default_factory=dict)
     """When the gateway last had noted a call of a dataset."""
     replays: Counter[str] = field(default_factory=Counter)
-    kept_since: dict[str, datetime] = field(default_factory=dict)
+    marked_at: dict[str, datetime] = field(default_factory=dict)
     changed_at: dict[str, datetime] = field(default_factory=dict)
     """When somebody changed an endpoint's tags, by name."""
     deleted: set[str] = field(default_factory=set)
     """Endpoints, and deployments as `endpoint/deployment`, that they deleted by hand."""
+
+    def kept_since(self, endpoint: str) -> datetime | None:
+        """When somebody set the keep mark of the endpoint that is there now; another one had its name before."""
+        marked, found = self.marked_at.get(endpoint), self.truth.cloud.endpoints.find(endpoint)
+        return None if marked is None or found is None or marked < found.created_at else marked
 
     def follow(self, steps: tuple[Step, ...]) -> None:
         for step in steps:
@@ -172,7 +177,7 @@ class People:
         chosen = endpoints[which % len(endpoints)]
         if kind is Kind.KEPT:
             if self._by_hand(lambda: self.truth.cloud.endpoints.patch_tags(chosen, {names.TAG_KEEP: "true"})):
-                self.kept_since[chosen] = self.world.now()
+                self.marked_at[chosen] = self.world.now()
         elif kind is Kind.CHANGED_BY_HAND:
             if self._by_hand(lambda: self.truth.cloud.endpoints.patch_tags(chosen, {"team": f"team {which}"})):
                 self.changed_at[chosen] = self.world.now()

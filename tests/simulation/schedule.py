@@ -178,13 +178,14 @@ class _Simulation:
     def _is_settled(self) -> bool:
         """Nothing is on its way any more, so that more time would not change anything."""
         truth = self.truth
-        ours, kept = set(truth.our_endpoints()), set(self.people.kept_since)
+        ours = set(truth.our_endpoints())
+        kept = set(filter(self.people.kept_since, ours))
         return (
             self.host.idle
-            and ours <= kept
+            and ours == kept
             and all(job.ended for job in truth.cloud.jobs.all.values())
             and all(version.state == "taken" for version in truth.versions())
-            and all(self._stays(tuning, ours & kept) for tuning in truth.tunings())
+            and all(self._stays(tuning, kept) for tuning in truth.tunings())
             and not any(endpoint.state.endswith("ing") for endpoint in truth.our_endpoints().values())
             and not unsettled(truth, truth.costs())
             and not any(truth.cloud.queues.count(queue) for queue in truth.cloud.queues.names())

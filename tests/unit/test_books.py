@@ -12,7 +12,7 @@ from shared.azureml.resources import DeploymentRequest, Job, OnlineDeployment, O
 from shared.config import Settings
 from shared.costs.books import Books
 from shared.costs.prices import Prices
-from shared.costs.records import CostRecord, Price
+from shared.costs.records import CostRecord, Kind, Price
 from shared.costs.sightings import Sighting, plausible_end
 from shared.errors import TransientError
 from shared.lifecycle.tuning import Reason, State
@@ -262,21 +262,36 @@ def test_a_deployment_that_shows_its_creation_while_it_goes_with_its_endpoint_en
     assert {day.the_record().ended} == ended
 
 
-def test_an_earlier_operation_of_a_deployment_is_not_its_deletion() -> None:
+def _deployment(*, seen_after: timedelta) -> CostRecord:
     began = datetime.fromisoformat("2026-11-22T10:00:00+00:00")
-    record = CostRecord(
-        kind="deployment",  # type: ignore[arg-type]
+    return CostRecord(
+        kind=Kind.DEPLOYMENT,
         dataset="chats",
         tuning="t",
         name="e/blue",
         instance_type="s",
         instance_count=1,
         began=began,
-        seen=began + timedelta(hours=5),
+        seen=began + seen_after,
     )
+
+
+def test_an_earlier_operation_of_a_deployment_is_not_its_deletion() -> None:
+    record = _deployment(seen_after=timedelta(hours=5))
+    began = record.began
     creation, deletion = began + timedelta(minutes=10), began + timedelta(hours=6)
     assert plausible_end(record, [creation, None]) is None
     assert plausible_end(record, [creation, deletion]) == deletion
+    assert plausible_end(replace(record, seen=creation), [creation, deletion]) == deletion
+    assert plausible_end(replace(record, seen=began), [began, deletion]) == deletion
+    assert plausible_end(replace(record, seen=began), [began]) is None
+
+
+def test_of_two_deletions_the_first_one_ended_it_by_a_clock_that_is_a_little_slow() -> None:
+    record = _deployment(seen_after=timedelta(hours=1))
+    first, second = record.seen + timedelta(minutes=1), record.seen + timedelta(minutes=9)
+    assert plausible_end(record, [second, first]) == first
+    assert plausible_end(replace(record, seen=first + timedelta(minutes=2)), [first, None]) == first
 
 
 def test_the_operation_of_an_endpoint_tells_of_all_of_its_deployments() -> None:

@@ -345,13 +345,22 @@ CASES = [
         "an empty endpoint with a keep mark stays",
         State.CLEANING_UP,
         {"record": record(), "endpoint": replace(endpoint(), tags={"droptune-keep": "true"})},
-        Finish(State.FAILED, endpoint_gone=False),
+        Finish(State.FAILED, endpoint_gone=False, endpoint_kept=True),
     ),
     (
-        "a keep mark comes too late once the deletion was decided",
+        "a keep mark comes in time where the deletion of an empty endpoint failed",
         State.CLEANING_UP,
         {
             "record": record(status=EndpointStatus.DELETING),
+            "endpoint": replace(endpoint(), tags={"droptune-keep": "true"}),
+        },
+        Finish(State.FAILED, endpoint_gone=False, endpoint_kept=True),
+    ),
+    (
+        "a keep mark comes too late once the endpoint was given up",
+        State.CLEANING_UP,
+        {
+            "record": record(status=EndpointStatus.DELETING, retire_reason="unused"),
             "endpoint": replace(endpoint(), tags={"droptune-keep": "true"}),
         },
         DeleteEndpoint(),

@@ -308,6 +308,30 @@ DEFECTS: tuple[Defect, ...] = (
         "    return False",
     ),
     Defect(
+        "a keep mark on an endpoint whose deletion failed comes too late",
+        f"{LIFECYCLE}/records.py",
+        "        return self.status is EndpointStatus.DELETING and bool(self.retire_reason)",
+        "        return self.status is EndpointStatus.DELETING",
+    ),
+    Defect(
+        "the deadline of a deployment counts the wait for other versions",
+        f"{LIFECYCLE}/engine.py",
+        "                tuning = tuning.counted_from(observed.deployment.created_at)",
+        "                pass",
+    ),
+    Defect(
+        "a worker that stood still acts on what it saw before",
+        f"{LIFECYCLE}/engine.py",
+        "self.clock() - now > _STALE",
+        "False",
+    ),
+    Defect(
+        "the operation that made a deployment passes for its deletion",
+        "shared/costs/sightings.py",
+        "if end > record.seen)",
+        "if end)",
+    ),
+    Defect(
         "a job whose tuning ended runs on",
         f"{LIFECYCLE}/decide.py",
         "    if job is not None and not job.ended:\n        return Wait(",

@@ -40,7 +40,7 @@ UNIT_TESTS = (
     "smoke_test",
     "scoring",
 )
-DAYS = ("storms", "outage_day")
+DAYS = ("storms", "outage_day", "waiting_in_line", "stale_looks")
 """Tests of the simulation whose worlds are no drawn ones."""
 
 
