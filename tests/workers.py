@@ -7,9 +7,17 @@ or as their own mark `xdist_group` says.
 
 from __future__ import annotations
 
+import gc
+import sys
+from typing import TYPE_CHECKING
+
 import pytest
 
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
 _END_TO_END = "tests/e2e/"
+_CLOUDS = frozenset({"e2e", "integration", "contract"})
 _SHARED_CLOUD = "azureml_cloud"
 
 
@@ -37,3 +45,14 @@ def _group(item: pytest.Item) -> str:
     if _SHARED_CLOUD in getattr(item, "fixturenames", ()):
         return _SHARED_CLOUD
     return item.nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """After a file that talks to a local cloud. SDKs leave clients to the garbage collector, which would find their
+    open sockets in whatever test it happens to run next, and fail that one."""
+    yield
+    if _CLOUDS & set(item.path.parts) and (nextitem is None or nextitem.path != item.path):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "unraisablehook", lambda _: None)
+            gc.collect()
