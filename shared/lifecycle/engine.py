@@ -146,10 +146,10 @@ class Lifecycle:
             if tuning.state is State.DEPLOYING and observed.deployment and observed.deployment.created_at:
                 tuning = tuning.counted_from(observed.deployment.created_at)
             action = decide(tuning, observed, now, stage_deadlines(self.settings))
-            if not isinstance(action, Nothing):
-                log.info("tuning %s is %s: %s", tuning.id, tuning.state, action)
             if not isinstance(action, Nothing | Wait) and self.clock() - now > _STALE:
                 raise RaceLostError(f"what was seen is more than {_STALE} old; looking again")
+            if not isinstance(action, Nothing):
+                log.info("tuning %s is %s: %s", tuning.id, tuning.state, action)
             return self._performer.perform(action, tuning, observed, record, now)
         except Exception as error:
             if tuning.ended:
